@@ -1,0 +1,580 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A data archive into a data folder: inspect what is there, plan the next generation, build and verify it, switch.
+
+``inspect`` and ``plan`` only read; a dry run is these two. ``apply`` builds the next generation beside the live one:
+the archive's packages extracted, everything else hard-linked, ``sources.json`` and ``vcfanno_config.toml`` written
+anew. Nothing live changes before all of it was verified and is on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import posixpath
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils import (
+    data_folder,
+    generation,
+    lock,
+    sources_json,
+    vcfanno_config,
+)
+from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
+    DATA_READY,
+    ArchiveIndex,
+    ArchivePackage,
+    inspect_archive,
+)
+from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import (
+    Change,
+    Contents,
+    read_text,
+    source_digest,
+)
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.extract import Extraction, extract
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, sync_filesystem, write_atomic
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress, size
+from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
+from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, HARDLINK
+
+AUTO = "auto"
+STRATEGIES = (AUTO, generation.RENAMES, generation.PACKAGES)
+
+# Written anew for each generation; everything else at the top level is taken over.
+_LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
+_NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
+_FS_BLOCK = 4096
+
+
+class UnpackError(AnnoError):
+    """The archive and the data folder do not go together."""
+
+
+class Request(NamedTuple):
+    """What is wanted.
+
+    ``packages`` is a subset by name, None for all; ``activate`` says whether to switch, or only to make the next
+    generation ready; ``keep_generations`` is the number of former ones to keep, None to remove none.
+    """
+
+    src: str
+    data: str
+    ownership: Ownership
+    sha256: str | None = None
+    packages: tuple[str, ...] | None = None
+    datasets: tuple[str, ...] = ()
+    activate: bool = True
+    keep_generations: int | None = 2
+    strategy: str = AUTO
+    progress: str | None = None
+
+
+class Stamp(NamedTuple):
+    """An archive as it was when it was unpacked, and the package folders that it held."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    destinations: tuple[str, ...]
+
+
+class Situation(NamedTuple):
+    """What inspect found. ``archive`` is None where every wanted package is already in place."""
+
+    store: Store
+    live: Contents
+    archive: ArchiveIndex | None
+    surplus: int
+
+
+class Plan(NamedTuple):
+    """What is to be done. ``extract`` are the packages to unpack; the two texts are those of the next generation.
+
+    ``reasons`` is empty when there is nothing to do; ``surplus`` counts the kept generations that are to go.
+    """
+
+    reasons: tuple[str, ...]
+    changes: tuple[Change, ...]
+    extract: tuple[ArchivePackage, ...]
+    sources_text: str
+    config_text: str
+    files: int
+    bytes: int
+    surplus: int
+
+
+class Outcome(NamedTuple):
+    """What apply did. ``generation`` is the one that is live now, or the next one where it was only made ready."""
+
+    generation: str
+    previous: str | None
+    strategy: str | None
+    reused: bool
+    removed: tuple[str, ...]
+
+
+def inspect(request: Request) -> Situation:
+    """Read the data folder, its receipt, and the archive's table of contents unless all of it is in place."""
+    store = generation.open_store(request.data)
+    live = data_folder.read_contents(store.data)
+    index = None if _in_place(request, live, store) else _index(request)
+    keep = request.keep_generations
+    surplus = 0 if keep is None else max(0, len(generation.kept(store)) - keep)
+    return Situation(store, live, index, surplus)
+
+
+def plan(request: Request, situation: Situation) -> Plan:
+    """From what is and what is wanted to what is to be done. Reads the data folder's shape, changes nothing.
+
+    Raises UnpackError where the archive cannot go into this data folder.
+    """
+    store, live, index, surplus = situation
+    if index is None:
+        records = sorted(_wanted_records(request, live), key=_label)
+        wanted = {record["name"]: live.sources[record["name"]] for record in records if record["name"]}
+        config = _config(store, live, wanted, {record["name"]: record["destination"] for record in records})
+        changes = tuple(Change(_label(r), r["destination"], r["version"], r["version"]) for r in records)
+        chosen: tuple[ArchivePackage, ...] = ()
+        sources = dict(live.sources)
+    else:
+        chosen = _chosen(request, index)
+        for package in chosen:
+            _check_place(store, package, index.path)
+        names = index.names if request.packages is None else request.packages
+        wanted = {name: index.sources[name] for name in names}
+        sources = {**live.sources, **wanted}
+        destinations = {package.name: package.destination for package in chosen if package.name}
+        _check_tables(index, wanted, destinations)
+        config = _config(store, live, wanted, destinations)
+        changes = tuple(Change(p.label, p.destination, _before(live, p), p.version) for p in chosen)
+    sources_text = live.sources_text if _same(sources, live.sources) else sources_json.render(sources)
+    total = sum(package.bytes for package in chosen)
+    files = sum(package.files for package in chosen)
+    if index is not None and chosen and not _is_ready(request, store, index, chosen):
+        _check_space(store, files, total)
+    _check_rights(store)
+    reasons = [f"{change.name}: {change.before or 'new'} → {change.after}" for change in changes if chosen]
+    if not chosen and config != live.config_text:
+        reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
+    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, surplus)
+
+
+def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
+    """The plan as Ansible prints differences."""
+    changes = list(plan.changes) if plan.extract else []
+    return data_folder.diff(changes, live, plan.sources_text, plan.config_text)
+
+
+def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome | None) -> dict[str, Any]:
+    """What the module returns; ``outcome`` is None for a dry run."""
+    planned = bool(plan.reasons) or bool(plan.surplus and request.activate)
+    live_id = generation.id_of(situation.store.data)
+    return {
+        "changed": planned,
+        "planned": planned,
+        "reasons": list(plan.reasons),
+        "packages": [change._asdict() for change in plan.changes],
+        "files": plan.files,
+        "bytes": plan.bytes,
+        "generation": outcome.generation if outcome else (None if plan.reasons else live_id),
+        "previous": outcome.previous if outcome else (live_id if plan.reasons and request.activate else None),
+        "strategy": outcome.strategy if outcome else None,
+        "reused": bool(outcome and outcome.reused),
+        "removed": list(outcome.removed) if outcome else [],
+        # What is only made ready changes nothing that is live.
+        "diff": diff(plan, situation.live) if request.activate else [],
+    }
+
+
+def check(request: Request) -> tuple[Situation, Plan]:
+    """A dry run: the plan of what :func:`apply` would do now. Raises what apply would raise before it starts."""
+    store = generation.open_store(request.data)
+    lock.check(store.lock)
+    generation.check_recovered(store)
+    situation = inspect(request)
+    return situation, plan(request, situation)
+
+
+def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
+    """Do it. On any failure the live generation is as it was, and what was half built is removed."""
+    store = generation.open_store(request.data)
+    with generation.locked(store, f"unpack {os.path.basename(request.src)}"):
+        situation = inspect(request)
+        planned = plan(request, situation)
+        removed: list[str] = []
+        if not planned.reasons:
+            if request.activate and request.keep_generations is not None:
+                removed = generation.prune(store, request.keep_generations)
+            return situation, planned, Outcome(generation.id_of(store.data), None, None, False, tuple(removed))
+        index = situation.archive
+        reused = index is not None and _is_ready(request, store, index, planned.extract)
+        try:
+            built = _build(request, store, situation, planned, reused)
+        except BaseException:
+            generation.remove_next(store)
+            raise
+        if not request.activate:
+            return situation, planned, Outcome(built, None, None, reused, ())
+        allow = request.strategy == AUTO
+        strategy, former = generation.switch(store, store.next, allow_exchange=allow)
+        if request.keep_generations is not None:
+            # The new generation is live: what cannot be removed now is for the next run to tell.
+            with contextlib.suppress(OSError):
+                removed = generation.prune(store, request.keep_generations)
+        return situation, planned, Outcome(built, former, strategy, reused, tuple(removed))
+
+
+def _index(request: Request) -> ArchiveIndex:
+    if not os.path.lexists(request.src):
+        todo = "Upload the data archive, or correct its path; deploy looks in the archive and in incoming."
+        raise UnpackError(request.src, "there is no such file", "the data archive", todo)
+    return inspect_archive(request.src, request.datasets)
+
+
+def _in_place(request: Request, live: Contents, store: Store) -> bool:
+    """Whether the receipt and the folder agree that every wanted package came from this very archive."""
+    stamp = _stamp_of(request, live)
+    if stamp is None:
+        return False
+    records = _wanted_records(request, live)
+    if request.packages is None:
+        wanted = set(stamp.destinations)
+        found = {record["destination"] for record in records}
+    else:
+        wanted = set(request.packages)
+        found = {record["name"] for record in records}
+    return wanted <= found and all(_is_untouched(record, live, store) for record in records)
+
+
+def _stamp_of(request: Request, live: Contents) -> Stamp | None:
+    """The receipt's stamp of the wanted archive: by SHA-256 where one is asked for, else by size and time."""
+    try:
+        status = os.stat(request.src)
+    except FileNotFoundError:
+        status = None
+    for record in live.records.values():
+        stamp = Stamp(**record["archive"])
+        if request.sha256 is not None:
+            if stamp.sha256 == request.sha256:
+                return stamp
+        elif status is not None and (status.st_size, status.st_mtime_ns) == (stamp.size, stamp.mtime_ns):
+            return stamp
+    return None
+
+
+def _wanted_records(request: Request, live: Contents) -> list[Mapping[str, Any]]:
+    stamp = _stamp_of(request, live)
+    return [
+        record
+        for record in live.records.values()
+        if stamp is not None
+        and record["archive"]["sha256"] == stamp.sha256
+        and (request.packages is None or record["name"] in request.packages)
+    ]
+
+
+def _is_untouched(record: Mapping[str, Any], live: Contents, store: Store) -> bool:
+    """Nobody has replaced the package by hand since: its DATA_READY and its entry are those of the receipt."""
+    ready = read_text(os.path.join(store.data, record["destination"], DATA_READY))
+    name = record["name"]
+    if name is not None and (name not in live.sources or source_digest(live.sources[name]) != record["source"]):
+        return False
+    return bool(hashlib.sha256(ready.encode()).hexdigest() == record["ready"])
+
+
+def _same(a: Mapping[str, Source], b: Mapping[str, Source]) -> bool:
+    return {n: source_digest(s) for n, s in a.items()} == {n: source_digest(s) for n, s in b.items()}
+
+
+def _label(record: Mapping[str, Any]) -> str:
+    return str(record["name"] or record["destination"])
+
+
+def _chosen(request: Request, index: ArchiveIndex) -> tuple[ArchivePackage, ...]:
+    if request.packages is None:
+        return index.packages
+    by_name = {package.name: package for package in index.packages}
+    for name in request.packages:
+        if name not in index.names:
+            expected = f"some of {', '.join(index.names)}"
+            raise UnpackError(index.path, f"the package {name} is not in the archive", expected, "Correct packages.")
+        if name not in by_name:
+            todo = "Name a datasets.json that tells (datasets), or unpack the whole archive."
+            raise UnpackError(index.path, f"which folder is {name} cannot be told", "a clear folder", todo)
+    return tuple(by_name[name] for name in sorted(request.packages))
+
+
+def _check_tables(index: ArchiveIndex, wanted: Mapping[str, Source], destinations: Mapping[str, str]) -> None:
+    files = {member.name for member in index.members if member.kind in (FILE, HARDLINK)}
+    for name, source in wanted.items():
+        for table in source.vcfanno:
+            if posixpath.normpath(table["file"]) not in files:
+                found = f"the vcfanno list of {name} names {table['file']}, which is not in the archive"
+                todo = "Make the package anew, then the archive."
+                raise UnpackError(index.path, found, "every annotation file in its package", todo)
+        if source.vcfanno and name not in destinations:
+            found = f"which folder is {name} cannot be told, and it has annotation tables"
+            todo = "Name a datasets.json that tells (datasets)."
+            raise UnpackError(index.path, found, "one folder with all annotation files of the package", todo)
+
+
+def _check_place(store: Store, package: ArchivePackage, archive: str) -> None:
+    """The package's folder is one of the data folder's own, and no other package's."""
+    path = store.data
+    parts = package.destination.split("/")
+    for depth, part in enumerate(parts, 1):
+        path = os.path.join(path, part)
+        if not os.path.lexists(path):
+            return
+        if os.path.islink(path) or not os.path.isdir(path):
+            found = "it is a symbolic link" if os.path.islink(path) else "it is a file"
+            todo = "Move what it stands for into the data folder."
+            raise UnpackError(path, found, f"a folder, for the package {package.label} of {archive}", todo)
+        if depth < len(parts) and os.path.lexists(os.path.join(path, DATA_READY)):
+            found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
+            raise UnpackError(path, found, "packages beside each other", "Correct the destination of one of them.")
+    for folder, _, files in os.walk(path):
+        if folder != path and DATA_READY in files:
+            found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
+            todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."
+            raise UnpackError(path, found, "packages beside each other", todo)
+
+
+def _before(live: Contents, package: ArchivePackage) -> str | None:
+    if package.name is not None and package.name in live.sources:
+        return live.sources[package.name].version
+    record = live.records.get(package.destination)
+    return str(record["version"]) if record else None
+
+
+def _config(store: Store, live: Contents, wanted: Mapping[str, Source], destinations: Mapping[str, str]) -> str:
+    """The next vcfanno_config.toml. Where there is none yet, it is made for every package that has tables."""
+    path = os.path.join(store.data, vcfanno_config.FILE_NAME)
+    updates = []
+    if not live.config_text:
+        others = [source.vcfanno for name, source in live.sources.items() if name not in wanted and source.vcfanno]
+        updates += [vcfanno_config.Update(posixpath.dirname(tables[0]["file"]), tables) for tables in others]
+    for name, source in wanted.items():
+        former = live.sources.get(name)
+        if name in destinations and (source.vcfanno or (former and former.vcfanno)):
+            files = tuple(str(table["file"]) for table in former.vcfanno) if former else ()
+            updates.append(vcfanno_config.Update(destinations[name], source.vcfanno, files))
+    return vcfanno_config.rebuild(live.config_text, updates, path)
+
+
+def _check_space(store: Store, files: int, total: int) -> None:
+    status = os.statvfs(store.state if os.path.isdir(store.state) else os.path.dirname(store.data))
+    free = status.f_bavail * status.f_frsize + _own_bytes(store.next)
+    # Half a block is lost per file on average; the lists and the links' folders are small beside that.
+    needed = total + files * _FS_BLOCK
+    if needed > free:
+        todo = "Free space on this file system: older generations and archives are the first to look at."
+        raise UnpackError(store.data, f"{size(free)} are free on its file system", f"{size(needed)}", todo)
+
+
+def _own_bytes(folder: str) -> int:
+    """What removing a folder gives back, in bytes: that of the files which have no other name."""
+    statuses = (os.lstat(os.path.join(path, name)) for path, _, names in os.walk(folder) for name in names)
+    return sum(status.st_blocks * 512 for status in statuses if status.st_nlink == 1)
+
+
+def _check_rights(store: Store) -> None:
+    """What the switch will need is asked for now, before anything was built."""
+    for path in (store.data, *(() if store.inside else (os.path.dirname(store.data),))):
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+            todo = f"Run as the service user, or have the owner run: chmod u+rwx,g+rwx {path}"
+            raise UnpackError(path, "this user may not write there", "a folder of the service user", todo)
+
+
+def _check_parts(store: Store, destinations: Sequence[str]) -> None:
+    """Package by package needs more rights than the exchange of the whole folder."""
+    for destination in destinations:
+        path = os.path.join(store.data, destination)
+        for folder in (path, os.path.dirname(path)):
+            if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+                todo = f"Have the owner run: chmod u+rwx,g+rwx {folder}"
+                raise UnpackError(folder, "this user may not move what is in it", "a folder of the service user", todo)
+
+
+def _is_ready(request: Request, store: Store, index: ArchiveIndex, chosen: Sequence[ArchivePackage]) -> bool:
+    """Whether an earlier run has left the next generation complete, with exactly these packages of this archive."""
+    receipt = generation.read_receipt(store.next)
+    if receipt is None or not receipt["archive"] or receipt["ownership"] != request.ownership._asdict():
+        return False
+    stamp = Stamp(**receipt["archive"])
+    same = (stamp.size, stamp.mtime_ns) == (index.size, index.mtime_ns)
+    extracted = {package.destination for package in chosen}
+    return same and request.sha256 in (None, stamp.sha256) and set(receipt["extracted"]) == extracted
+
+
+def _build(request: Request, store: Store, situation: Situation, planned: Plan, reused: bool) -> str:
+    """Make the next generation complete on disk; returns its id."""
+    former = generation.read_receipt(store.data) or {}
+    destinations = [package.destination for package in planned.extract]
+    staged = generation.read_receipt(store.next) if reused else None
+    if staged is not None:
+        stamp: dict[str, Any] | None = staged["archive"]
+    else:
+        generation.remove_next(store)
+        os.mkdir(store.next, 0o700)
+        stamp = _unpack(request, store, situation.archive, planned) if situation.archive else former.get("archive")
+    # A mount point can be neither exchanged nor renamed.
+    by_parts = request.strategy == generation.PACKAGES or store.inside
+    whole = not by_parts and _take_over(store, destinations)
+    _copy_attributes(store.data, store.next)
+    for name, text in zip(_LISTS, (planned.sources_text, planned.config_text)):
+        if text:
+            write_atomic(os.path.join(store.next, name), text.encode(), request.ownership)
+    if not whole:
+        _check_parts(store, destinations)
+        base = generation.id_of(store.data)
+        generation.mark_partial(store.next, [*_LISTS, RECEIPT], destinations, base)
+    name = staged["generation"] if staged else _new_id(stamp)
+    receipt = {
+        "generation": name,
+        "created": generation.timestamp(),
+        "previous": generation.id_of(store.data),
+        "archive": stamp,
+        "ownership": request.ownership._asdict(),
+        "extracted": destinations,
+        "packages": _records(store, situation, planned, stamp),
+    }
+    sync_filesystem(store.next)
+    generation.write_receipt(store.next, receipt, request.ownership)
+    return str(name)
+
+
+def _new_id(stamp: Mapping[str, Any] | None) -> str:
+    return f"{generation.timestamp()}-{stamp['sha256'][:8] if stamp else 'config'}"
+
+
+def _unpack(request: Request, store: Store, index: ArchiveIndex, planned: Plan) -> dict[str, Any]:
+    """Extract and verify the chosen packages; returns the archive's stamp."""
+    roots = tuple(package.destination + "/" for package in planned.extract)
+    members = [member for member in index.members if (member.name + "/").startswith(roots)]
+    md5 = {
+        f"{package.destination}/{path}": digest for package in planned.extract for path, digest in package.md5.items()
+    }
+    progress = Progress(request.progress, "unpack", index.size)
+    done: Extraction = extract(index.path, store.next, members, md5, request.ownership, progress)
+    progress.what = "(sync to disk)"
+    progress.update(index.size)
+    if request.sha256 not in (None, done.sha256):
+        todo = "Fetch the archive again; if it stays so, the release manifest belongs to another archive."
+        raise UnpackError(index.path, f"its sha256 is {done.sha256}", f"{request.sha256}", todo)
+    after = os.stat(index.path)
+    if (after.st_size, after.st_mtime_ns) != (index.size, index.mtime_ns):
+        todo = "Leave the archive alone while it is unpacked; run again."
+        raise UnpackError(index.path, "it was changed while it was read", "the same file", todo)
+    folders = tuple(package.destination for package in index.packages)
+    return Stamp(os.path.abspath(index.path), index.size, index.mtime_ns, done.sha256, folders)._asdict()
+
+
+def _records(
+    store: Store, situation: Situation, planned: Plan, stamp: Mapping[str, Any] | None
+) -> list[Mapping[str, Any]]:
+    records = dict(situation.live.records)
+    for package in planned.extract:
+        ready = read_text(os.path.join(store.next, package.destination, DATA_READY))
+        records[package.destination] = {
+            "name": package.name,
+            "destination": package.destination,
+            "version": package.version,
+            "timestamp": package.timestamp,
+            "source": source_digest(package.source),
+            "ready": hashlib.sha256(ready.encode()).hexdigest(),
+            "archive": stamp,
+        }
+    return [records[destination] for destination in sorted(records)]
+
+
+def _take_over(store: Store, replaced: Sequence[str]) -> bool:
+    """Make everything in the next generation that is not replaced a hard link to the live one's, and nothing more.
+
+    Returns False, with nothing but the replaced packages in the next generation, where links are not to be had: the
+    file system has none, or the kernel refuses them for files of another user (protected_hardlinks).
+    """
+    keep = {*replaced, *_LISTS, RECEIPT}
+    try:
+        _mirror(store.data, store.next, "", keep)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _only(store.next, "", set(replaced))
+        return False
+    return True
+
+
+def _mirror(live: str, copy: str, below: str, keep: set[str]) -> None:
+    """Make the folder ``copy`` hold what ``live`` holds, by hard links; paths in ``keep`` are left as they are."""
+    names = set()
+    with os.scandir(live) as entries:
+        for entry in entries:
+            path = f"{below}{entry.name}"
+            names.add(entry.name)
+            if path in keep:
+                continue
+            target = os.path.join(copy, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                if not os.path.isdir(target) or os.path.islink(target):
+                    _remove(target)
+                    os.mkdir(target)
+                _mirror(entry.path, target, path + "/", keep)
+                _copy_attributes(entry.path, target)
+            elif not _is_same(entry, target):
+                _remove(target)
+                os.link(entry.path, target, follow_symlinks=False)
+    for name in os.listdir(copy):
+        path = f"{below}{name}"
+        if name not in names and path not in keep and not _leads_to(path, keep):
+            _remove(os.path.join(copy, name))
+
+
+def _copy_attributes(folder: str, copy: str) -> None:
+    status = os.stat(folder)
+    try:
+        os.chown(copy, status.st_uid, status.st_gid)
+    except PermissionError:
+        # Only root may give a folder away; a group one is a member of is possible.
+        with contextlib.suppress(PermissionError):
+            os.chown(copy, -1, status.st_gid)
+    shutil.copystat(folder, copy)
+
+
+def _only(folder: str, below: str, keep: set[str]) -> None:
+    """Remove everything but the paths in ``keep``."""
+    for name in os.listdir(folder):
+        path = f"{below}{name}"
+        if _leads_to(path, keep):
+            _only(os.path.join(folder, name), path + "/", keep)
+        elif path not in keep:
+            _remove(os.path.join(folder, name))
+
+
+def _leads_to(path: str, keep: set[str]) -> bool:
+    return any(other.startswith(path + "/") for other in keep)
+
+
+def _is_same(entry: os.DirEntry[str], target: str) -> bool:
+    try:
+        other = os.lstat(target)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(entry.stat(follow_symlinks=False), other)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)

@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One pass over a data archive: read once, write the wanted members, hash everything on the way.
+
+The SHA-256 of the whole file and the writing are done here, the MD5 of each file in a second thread; both hashes
+release the interpreter's lock. Memory is a few blocks, whatever the size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
+from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
+from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, FOLDER, SYMLINK, Member
+
+_BLOCK = 4 << 20
+_BUFFERS = 4
+_OPEN_FOLDERS = 64
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class ExtractError(AnnoError):
+    """What was read is not what should be there."""
+
+
+class Extraction(NamedTuple):
+    """What one pass did: regular ``files`` written, their ``bytes``, and the archive's ``sha256``."""
+
+    files: int
+    bytes: int
+    sha256: str
+
+
+def extract(
+    path: str, root: str, members: Sequence[Member], md5: Mapping[str, str], ownership: Ownership, progress: Progress
+) -> Extraction:
+    """Write members below a folder and verify them.
+
+    :param path: the archive.
+    :param root: an existing folder; nothing outside of it is touched, no link is followed.
+    :param members: what to write, sorted by offset.
+    :param md5: member name → expected MD5; a file without one is written unchecked.
+    Raises ExtractError for a wrong MD5 or an archive that ends early, OSError for the rest (a full disk).
+    """
+    fd = os.open(path, os.O_RDONLY)
+    tree = _Tree(root, ownership)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        return _Pass(fd, path, tree, members, md5, progress).run()
+    except OSError as error:
+        # Reads and writes by descriptor do not name their file.
+        error.filename = error.filename or tree.current or path
+        raise
+    finally:
+        tree.close()
+        os.close(fd)
+
+
+class _Segment(NamedTuple):
+    """A piece of a file within one block; ``last`` for the piece that ends the file."""
+
+    name: str
+    data: memoryview
+    last: bool
+
+
+class _Pass:
+    def __init__(
+        self,
+        fd: int,
+        path: str,
+        tree: _Tree,
+        members: Sequence[Member],
+        md5: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
+        self._fd = fd
+        self._path = path
+        self._tree = tree
+        self._links = [member for member in members if member.kind not in (FILE, FOLDER)]
+        self._folders = [member for member in members if member.kind == FOLDER]
+        self._files = [member for member in members if member.kind == FILE]
+        self._checker = _Md5Checker(path, md5)
+        self._progress = progress
+
+    def run(self) -> Extraction:
+        sha256 = hashlib.sha256()
+        size = os.fstat(self._fd).st_size
+        position = written = index = 0
+        out: int | None = None
+        for folder in self._folders:
+            self._tree.make_folder(folder.name)
+        try:
+            while position < size:
+                buffer = self._checker.free_buffer()
+                count = os.readv(self._fd, [buffer])
+                if count == 0:
+                    raise self._ended(position, size)
+                block = memoryview(buffer)[:count]
+                end = position + count
+                segments = []
+                while index < len(self._files) and self._files[index].offset < end:
+                    member = self._files[index]
+                    begin = max(member.offset, position)
+                    stop = min(member.offset + member.size, end)
+                    piece = block[begin - position : stop - position]
+                    if out is None:
+                        out = self._tree.new_file(member)
+                        self._progress.what = member.name.rpartition("/")[0]
+                    written += _write(out, piece)
+                    last = stop == member.offset + member.size
+                    segments.append(_Segment(member.name, piece, last))
+                    if not last:
+                        break
+                    self._tree.finish_file(out, member)
+                    out = None
+                    index += 1
+                self._checker.put(buffer, segments)
+                sha256.update(block)
+                position = end
+                self._progress.update(position)
+            for link in self._links:
+                self._tree.make_link(link)
+            self._checker.finish()
+        finally:
+            if out is not None:
+                with contextlib.suppress(OSError):  # what went wrong before is what counts
+                    os.close(out)
+            self._checker.stop()
+        return Extraction(len(self._files), written, sha256.hexdigest())
+
+    def _ended(self, position: int, size: int) -> ExtractError:
+        todo = "Leave the archive alone while it is unpacked; run again."
+        return ExtractError(self._path, f"it ended at byte {position} while it was read", f"{size} bytes", todo)
+
+
+class _Md5Checker:
+    """A thread that hashes what it is handed, in order, and hands the buffers back."""
+
+    def __init__(self, path: str, md5: Mapping[str, str]) -> None:
+        self._path = path
+        self._md5 = md5
+        self._error: BaseException | None = None
+        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[bytearray, list[_Segment]] | None] = queue.SimpleQueue()
+        for _ in range(_BUFFERS):
+            self._free.put(bytearray(_BLOCK))
+        self._thread = threading.Thread(target=self._run, name="md5", daemon=True)
+        self._thread.start()
+
+    def free_buffer(self) -> bytearray:
+        """A buffer to read into; raises what the thread found wrong so far."""
+        buffer = self._free.get()
+        self._raise()
+        return buffer
+
+    def put(self, buffer: bytearray, segments: list[_Segment]) -> None:
+        self._work.put((buffer, segments))
+
+    def finish(self) -> None:
+        self.stop()
+        self._raise()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._work.put(None)
+            self._thread.join()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        digest = hashlib.md5(usedforsecurity=False)
+        while (item := self._work.get()) is not None:
+            buffer, segments = item
+            for segment in segments if self._error is None else ():
+                digest.update(segment.data)
+                if segment.last:
+                    self._compare(segment.name, digest.hexdigest())
+                    digest = hashlib.md5(usedforsecurity=False)
+            self._free.put(buffer)
+
+    def _compare(self, name: str, found: str) -> None:
+        expected = self._md5.get(name, found)
+        if found != expected and self._error is None:
+            todo = "Fetch the archive again; if it stays so, make the package anew."
+            self._error = ExtractError(f"{self._path}:{name}", f"its MD5 is {found}", f"{expected} (MD5SUM)", todo)
+
+
+class _Tree:
+    """Makes files below a folder by descriptors of folders, none of which is a link."""
+
+    def __init__(self, root: str, ownership: Ownership) -> None:
+        self._root = root
+        self._ownership = ownership
+        self._root_fd = os.open(root, _FOLDER)
+        self._open: OrderedDict[str, int] = OrderedDict()
+        self.current = ""
+
+    def make_folder(self, name: str) -> None:
+        self._folder(name)
+
+    def new_file(self, member: Member) -> int:
+        folder, _, name = member.name.rpartition("/")
+        parent = self._folder(folder)
+        self.current = os.path.join(self._root, member.name)
+        return os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+
+    def finish_file(self, fd: int, member: Member) -> None:
+        self._ownership.apply(fd)
+        os.utime(fd, ns=(member.mtime, member.mtime))
+        os.close(fd)
+
+    def make_link(self, member: Member) -> None:
+        folder, _, name = member.name.rpartition("/")
+        parent = self._folder(folder)
+        self.current = os.path.join(self._root, member.name)
+        if member.kind == SYMLINK:
+            os.symlink(member.link, name, dir_fd=parent)
+            return
+        other, _, original = member.link.rpartition("/")
+        # A copy: looking up the second folder may close the descriptor of the first.
+        source = os.dup(self._folder(other))
+        try:
+            os.link(original, name, src_dir_fd=source, dst_dir_fd=self._folder(folder), follow_symlinks=False)
+        finally:
+            os.close(source)
+
+    def close(self) -> None:
+        for fd in (*self._open.values(), self._root_fd):
+            os.close(fd)
+
+    def _folder(self, path: str) -> int:
+        """The descriptor of a folder, made with all above it where it is not there."""
+        if not path:
+            return self._root_fd
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path]
+        above, _, name = path.rpartition("/")
+        parent = self._folder(above)
+        self.current = os.path.join(self._root, path)
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+            fd = os.open(name, _FOLDER, dir_fd=parent)
+            self._ownership.apply(fd, folder=True)
+        except FileExistsError:
+            fd = os.open(name, _FOLDER, dir_fd=parent)
+        self._open[path] = fd
+        if len(self._open) > _OPEN_FOLDERS:
+            os.close(self._open.popitem(last=False)[1])
+        return fd
+
+
+def _write(fd: int, data: memoryview) -> int:
+    done = 0
+    while done < len(data):
+        done += os.write(fd, data[done:])
+    return done

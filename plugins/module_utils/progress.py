@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far long work has come: written to a small file beside the work, read by whoever shows it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+# Seconds between two states of the file.
+INTERVAL = 1.0
+
+
+class Progress:
+    """Counts bytes of one piece of work and writes its state to ``path`` (None: nowhere), at most every second and
+    at the end.
+
+    The file is JSON: ``{"work": str, "what": str, "done": int, "total": int, "seconds": float}`` with bytes for
+    ``done`` and ``total``; it is renamed into place, so a reader never sees half of it.
+    """
+
+    def __init__(self, path: str | None, work: str, total: int) -> None:
+        self._path = path
+        self._work = work
+        self._total = total
+        self._started = time.monotonic()
+        self._written = float("-inf")
+        self.what = ""
+
+    def update(self, done: int) -> None:
+        now = time.monotonic()
+        if self._path is None or (now - self._written < INTERVAL and done < self._total):
+            return
+        self._written = now
+        state = {
+            "work": self._work,
+            "what": self.what,
+            "done": done,
+            "total": self._total,
+            "seconds": round(now - self._started, 3),
+        }
+        temporary = self._path + ".new"
+        # Hours of work do not fail because nobody can be told how far they have come.
+        with contextlib.suppress(OSError):
+            with open(temporary, "w", encoding="utf-8") as stream:
+                json.dump(state, stream)
+            os.rename(temporary, self._path)
+
+
+def line(state: Mapping[str, Any]) -> str:
+    """One state as a person reads it: ``unpack clinvar: 42 %, 1.3 GB of 3.1 GB, 210.0 MB/s, 9 s left``."""
+    done, total, seconds = int(state["done"]), int(state["total"]), float(state["seconds"])
+    percent = 100 * done // total if total else 100
+    rate = done / seconds if seconds > 0 else 0.0
+    what = f" {state['what']}" if state["what"] else ""
+    so_far = f"{state['work']}{what}: {percent} %, {size(done)} of {size(total)}, {size(rate)}/s"
+    if done >= total:
+        return f"{so_far}, {duration(seconds)}"
+    return f"{so_far}, {duration((total - done) / rate)} left" if rate > 0 else so_far
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units, as disk and network people count them: ``1.3 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """``9 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A strict reader of tar headers: POSIX ustar, PAX (POSIX.1-2001) and GNU, uncompressed and seekable.
+
+It reads headers only and never allocates by what a header claims. What a data archive cannot hold (devices, FIFOs,
+sparse files, global PAX headers, names that leave the archive) is an error, not something to pass on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+
+BLOCK = 512
+FILE, FOLDER, SYMLINK, HARDLINK = "file", "folder", "symlink", "hardlink"
+
+# A header of a long name or of PAX records has no business to be larger.
+_MAX_EXTENSION = 1 << 20
+_MAX_NAME = 4096
+_MAX_COMPONENT = 255
+# Headers of small members lie close together: one read serves many.
+_WINDOW = 1 << 16
+
+_KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": HARDLINK, b"2": SYMLINK, b"5": FOLDER}
+_REFUSED = {
+    b"3": "a character device",
+    b"4": "a block device",
+    b"6": "a FIFO",
+    b"S": "a sparse file",
+    b"D": "a GNU dump folder",
+    b"M": "a continuation of another volume",
+    b"V": "a volume label",
+    b"g": "a global PAX header",
+}
+_SETID = 0o6000
+_REMAKE = "Make the archive anew with ella-anno's `make tar-data`."
+_REFETCH = "Fetch the archive again and compare its size and sha256 with the release manifest."
+
+
+class TarError(AnnoError):
+    """The file is no tar that a data archive may be."""
+
+
+class Member(NamedTuple):
+    """One entry. ``name`` and ``link`` are relative paths without ``./`` and without a slash at the end;
+    ``offset`` and ``size`` say where its content lies in the file, in bytes; ``mtime`` is in nanoseconds."""
+
+    name: str
+    kind: str
+    size: int
+    mtime: int
+    offset: int
+    link: str
+
+
+def read_members(fd: int, path: str) -> Iterator[Member]:
+    """Yield the entries of the archive in the order of the file, and check that the archive ends as it should.
+
+    :param fd: the archive, opened for reading; its file position is not used.
+    :param path: its name, for error texts.
+    Raises TarError for everything that is refused, with the entry's name and the reason.
+    """
+    headers = _Headers(fd, path)
+    while (member := headers.next_member()) is not None:
+        yield member
+
+
+class _Headers:
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self._path = path
+        self._size = os.fstat(fd).st_size
+        self._position = 0
+        self._window = b""
+        self._window_start = 0
+        self._last = "the start"
+
+    def next_member(self) -> Member | None:
+        extra: dict[str, bytes] = {}
+        while True:
+            start = self._position
+            header = self._read(BLOCK, "a header")
+            if not header.strip(b"\0"):
+                if extra:
+                    raise self._error("an extended header with no entry after it", "an entry", _REFETCH)
+                self._check_end()
+                return None
+            self._check_sum(header, start)
+            flag = header[156:157]
+            size = self._number(header[124:136], "size", start)
+            if flag in (b"x", b"L", b"K"):
+                self._read_extension(flag, size, extra)
+                continue
+            mtime = self._number(header[136:148], "time", start) * 10**9
+            setid = bool(self._number(header[100:108], "mode", start) & _SETID)
+            return self._member(header, flag, size, mtime, setid, extra)
+
+    def _member(
+        self, header: bytes, flag: bytes, size: int, mtime: int, setid: bool, extra: dict[str, bytes]
+    ) -> Member:
+        raw = extra.get("path") or _plain_name(header)
+        shown = _show(raw)
+        if flag in _REFUSED:
+            raise self._error(f"the entry {shown} is {_REFUSED[flag]}", "files, folders and links", _REMAKE)
+        if flag not in _KINDS:
+            raise self._error(f"the entry {shown} has the unknown type {flag!r}", "files, folders and links", _REMAKE)
+        kind = _KINDS[flag]
+        if kind == FILE and raw.endswith(b"/"):
+            kind = FOLDER
+        # On a folder the setgid bit only hands its group down; modes are not taken from the archive anyway.
+        if setid and kind == FILE:
+            raise self._error(f"the entry {shown} is setuid or setgid", "data files", _REMAKE)
+        if "size" in extra:
+            size = self._pax_size(extra["size"], size, shown)
+        if kind != FILE:
+            if size and kind != FOLDER:
+                raise self._error(f"the link {shown} claims {size} bytes of content", "no content", _REMAKE)
+            size = 0
+        name = self._safe_name(raw)
+        link = ""
+        if kind == SYMLINK:
+            link = os.fsdecode(extra.get("linkpath") or _text(header[157:257]))
+            if not link or "\0" in link or "\n" in link:
+                raise self._error(f"the symbolic link {shown} has the target {link!r}", "a target", _REMAKE)
+        elif kind == HARDLINK:
+            link = self._safe_name(extra.get("linkpath") or _text(header[157:257]))
+        offset = self._position
+        if offset + size > self._size:
+            missing = offset + size - self._size
+            raise self._error(f"it is cut off in {shown}: {missing} bytes are missing", "the whole archive", _REFETCH)
+        self._position = offset + -(-size // BLOCK) * BLOCK
+        self._last = shown
+        if "mtime" in extra:
+            mtime = self._pax_time(extra["mtime"], shown)
+        return Member(name, kind, size, mtime, offset, link)
+
+    def _read(self, count: int, what: str) -> bytes:
+        begin = self._position - self._window_start
+        if begin < 0 or begin + count > len(self._window):
+            self._window = os.pread(self._fd, max(count, _WINDOW), self._position)
+            self._window_start = self._position
+            begin = 0
+        data = self._window[begin : begin + count]
+        if len(data) < count:
+            found = f"it ends after {self._last}, where {what} should be (at byte {self._size})"
+            raise self._error(found, "two blocks of zeros at the end of the archive", _REFETCH)
+        self._position += count
+        return data
+
+    def _check_end(self) -> None:
+        if self._read(BLOCK, "the second block of zeros").strip(b"\0"):
+            raise self._error("one block of zeros, then more entries", "two blocks of zeros at the end", _REFETCH)
+        while rest := os.pread(self._fd, 1 << 20, self._position):
+            if rest.strip(b"\0"):
+                found = f"there are data after its end (behind byte {self._position})"
+                raise self._error(found, "nothing but zeros", _REFETCH)
+            self._position += len(rest)
+
+    def _check_sum(self, header: bytes, start: int) -> None:
+        blanked = header[:148] + b" " * 8 + header[156:]
+        unsigned = sum(blanked)
+        signed = unsigned - 256 * sum(1 for byte in blanked if byte > 127)
+        field = header[148:156].strip(b"\0 ")
+        try:
+            stated = int(field, 8)
+        except ValueError:
+            stated = -1
+        if stated not in (unsigned, signed):
+            what = "it is no tar archive" if start == 0 else f"the header after {self._last} is damaged"
+            raise self._error(f"{what} (bad checksum at byte {start})", "an uncompressed tar archive", _REFETCH)
+
+    def _number(self, field: bytes, what: str, start: int) -> int:
+        """Octal digits, or GNU's base-256 for what does not fit into them (a file of 8 GiB and more)."""
+        if field[0] & 0x80:
+            value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big", signed=False)
+            if field[0] & 0x40 or value >= 1 << 63:
+                raise self._error(f"a header at byte {start} has an impossible {what}", "a number from 0", _REFETCH)
+            return value
+        digits = field.split(b"\0", 1)[0].strip(b" ")
+        if digits.strip(b"01234567"):
+            raise self._error(f"a header at byte {start} has the {what} {digits!r}", "octal digits", _REFETCH)
+        return int(digits or b"0", 8)
+
+    def _read_extension(self, flag: bytes, size: int, extra: dict[str, bytes]) -> None:
+        if size > _MAX_EXTENSION:
+            found = f"an extended header after {self._last} claims {size} bytes"
+            raise self._error(found, f"at most {_MAX_EXTENSION}", _REMAKE)
+        padded = -(-size // BLOCK) * BLOCK
+        content = self._read(padded, "the content of an extended header")[:size]
+        if flag == b"x":
+            self._read_pax(content, extra)
+        else:
+            extra["path" if flag == b"L" else "linkpath"] = content.rstrip(b"\0")
+
+    def _read_pax(self, content: bytes, extra: dict[str, bytes]) -> None:
+        """Records ``<length> <key>=<value>\\n``, the length counting the whole record in decimal digits."""
+        position = 0
+        while position < len(content):
+            space = content.find(b" ", position, position + 8)
+            digits = content[position:space] if space > 0 else b""
+            length = int(digits) if digits.isdigit() else 0
+            record = content[space + 1 : position + length]
+            key, equals, value = record[:-1].partition(b"=")
+            if position + length > len(content) or not record.endswith(b"\n") or not equals:
+                raise self._error(f"a damaged PAX header after {self._last}", "records of POSIX.1-2001", _REFETCH)
+            if key.startswith(b"GNU.sparse"):
+                raise self._error(f"a sparse file after {self._last}", "files, folders and links", _REMAKE)
+            if key in (b"path", b"linkpath", b"size", b"mtime"):
+                extra[key.decode()] = value
+            position += length
+
+    def _pax_size(self, value: bytes, in_header: int, shown: str) -> int:
+        if not value.isdigit() or len(value) > 18:
+            raise self._error(f"the entry {shown} has the PAX size {value!r}", "decimal digits", _REMAKE)
+        size = int(value)
+        if in_header not in (0, size):
+            found = f"the entry {shown} has two sizes, {in_header} and {size} (PAX)"
+            raise self._error(found, "one size", _REMAKE)
+        return size
+
+    def _pax_time(self, value: bytes, shown: str) -> int:
+        """Seconds with a fraction of up to nine digits, as nanoseconds."""
+        seconds, _, fraction = value.partition(b".")
+        if not seconds.isdigit() or len(seconds) > 11 or (fraction and not fraction.isdigit()):
+            raise self._error(f"the entry {shown} has the PAX time {value!r}", "seconds since 1970", _REMAKE)
+        return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))
+
+    def _safe_name(self, raw: bytes) -> str:
+        shown = _show(raw)
+        if raw.startswith(b"/"):
+            raise self._error(f"the entry {shown} has an absolute name", "names below the data folder", _REMAKE)
+        if b"\0" in raw or b"\n" in raw:
+            raise self._error(f"the entry {shown} has a NUL or a newline in its name", "plain names", _REMAKE)
+        parts = [part for part in raw.split(b"/") if part not in (b"", b".")]
+        if b".." in parts:
+            raise self._error(f"the entry {shown} leads upwards (..)", "names below the data folder", _REMAKE)
+        if len(raw) > _MAX_NAME or any(len(part) > _MAX_COMPONENT for part in parts):
+            expected = f"at most {_MAX_NAME} bytes, {_MAX_COMPONENT} between slashes"
+            raise self._error(f"the entry {shown[:80]}… has too long a name", expected, _REMAKE)
+        return os.fsdecode(b"/".join(parts))
+
+    def _error(self, found: str, expected: str, todo: str) -> TarError:
+        return TarError(self._path, found, expected, todo)
+
+
+def _plain_name(header: bytes) -> bytes:
+    name = _text(header[0:100])
+    # Only POSIX headers have a prefix there; GNU uses the room for times.
+    prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else b""
+    return prefix + b"/" + name if prefix else name
+
+
+def _text(field: bytes) -> bytes:
+    return field.split(b"\0", 1)[0]
+
+
+def _show(raw: bytes) -> str:
+    return repr(raw.decode("utf-8", "backslashreplace"))[:200]

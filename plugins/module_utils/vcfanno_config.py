@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``vcfanno_config.toml``: the ``[[annotation]]`` tables of updated packages replaced, all else kept byte for byte.
+
+The text is cut at its table headers and each piece is read and written with tomlkit on its own. tomlkit on the
+whole document would move tables: ``[[annotation]]`` tables that others stand between come out side by side.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+
+try:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import AoT
+
+    HAS_TOMLKIT = True
+except ImportError:  # told to the user when it is needed
+    HAS_TOMLKIT = False
+
+FILE_NAME = "vcfanno_config.toml"
+_KEY = "annotation"
+_HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
+# Comments and blank lines at the end of a piece stand above the next table and belong to it.
+_TAIL = re.compile(r"(?:^[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z))*\Z", re.MULTILINE)
+
+Table = Mapping[str, Any]
+
+
+class ConfigError(AnnoError):
+    """The file is no ``vcfanno_config.toml`` that can be updated."""
+
+
+class _Piece(NamedTuple):
+    """A part of the text from one table header to the next; ``file`` is that of its ``[[annotation]]`` table,
+    None for anything else (what stands before the first header, other tables)."""
+
+    text: str
+    file: str | None = None
+
+
+class Update(NamedTuple):
+    """One package: the folder whose tables it owns (relative to the data folder), its new tables, and the files
+    that its former tables named, wherever they lie."""
+
+    destination: str
+    tables: Sequence[Table]
+    former: Sequence[str] = ()
+
+
+def rebuild(text: str, updates: Sequence[Update], path: str) -> str:
+    """The text with each update's tables in place of those whose ``file`` lies in its destination.
+
+    :param text: the present content, empty where there is no file yet.
+    :param path: for error texts.
+    Tables are replaced in place, in their order; new ones follow the package's last one, or the end of the file.
+    The same update twice gives the same text. Raises ConfigError for what is not TOML, with line and column, and for
+    a table that cannot be written as TOML.
+    """
+    pieces = _cut(text, path)
+    for update in updates:
+        try:
+            pieces = _replace(pieces, update)
+        except TOMLKitError as error:  # a null, which JSON has and TOML has not
+            found = f"a table for {', '.join(str(table['file']) for table in update.tables)} cannot be written: {error}"
+            todo = "Mend the vcfanno list of the package in sources.json; make the package and the archive anew."
+            raise ConfigError(path, found, "text, numbers and lists of them", todo) from None
+    return "".join(piece.text for piece in pieces)
+
+
+def _cut(text: str, path: str) -> list[_Piece]:
+    """Cut before every table header. A piece that is no TOML by itself ends within an array or a string whose next
+    line merely begins with a bracket: it is joined with what follows."""
+    if not HAS_TOMLKIT:
+        found = "the Python package tomlkit, which reads it, is not there"
+        raise ConfigError(path, found, "tomlkit 0.13 or newer", "Install tomlkit for the Python of this host.")
+    _check(text, path)
+    ends = [*(match.start() for match in _HEADER.finditer(text) if match.start() > 0), len(text)]
+    pieces: list[_Piece] = []
+    begin = 0
+    for end in ends:
+        piece = text[begin:end]
+        try:
+            tables = tomlkit.parse(piece).get(_KEY)
+        except TOMLKitError:
+            continue
+        begin = end
+        if tables is None:
+            pieces.append(_Piece(piece))
+        elif isinstance(tables, AoT):
+            pieces.append(_Piece(piece, str(tables[0].get("file", ""))))
+        else:
+            # It would become a part of another table when the one above it is removed.
+            found = f"it has a table below {_KEY}: {piece.strip().splitlines()[0]}"
+            raise ConfigError(path, found, f"[[{_KEY}]] tables of plain values, as vcfanno reads them", "Remove it.")
+    return pieces
+
+
+def _replace(pieces: list[_Piece], update: Update) -> list[_Piece]:
+    folder = posixpath.normpath(update.destination) + "/"
+    former = {posixpath.normpath(file) for file in update.former}
+    waiting = list(update.tables)
+    result: list[_Piece] = []
+    last = -1
+    for piece in pieces:
+        file = None if piece.file is None else posixpath.normpath(piece.file)
+        if file is None or not (file.startswith(folder) or file in former):
+            result.append(piece)
+        elif waiting:
+            result.append(_updated(piece, waiting.pop(0)))
+            last = len(result) - 1
+        else:
+            tail = _split_tail(piece.text)[1]
+            result.append(_Piece(tail if "#" in tail else ""))
+    if not waiting:
+        return result
+    new = [_written(table) for table in waiting]
+    if last == -1:
+        return [*_ended(result), *new]
+    body, tail = _split_tail(result[last].text)
+    before = [*result[:last], _Piece(body, result[last].file)]
+    return [*_ended(before), *new, _Piece(tail), *result[last + 1 :]]
+
+
+def _updated(piece: _Piece, table: Table) -> _Piece:
+    """The piece with the table's values. Values that are the same keep their formatting and comments."""
+    body, tail = _split_tail(piece.text)
+    document = tomlkit.parse(body)
+    old: Any = document[_KEY][0]
+    for key in [key for key in old if key not in table]:
+        del old[key]
+    for key, value in table.items():
+        if key not in old or old[key] != value:
+            old[key] = value
+    return _Piece(tomlkit.dumps(document) + tail, str(table["file"]))
+
+
+def _written(table: Table) -> _Piece:
+    document = tomlkit.document()
+    array = tomlkit.aot()
+    array.append(tomlkit.item(dict(table)))
+    document.add(_KEY, array)
+    return _Piece("\n" + tomlkit.dumps(document), str(table["file"]))
+
+
+def _ended(pieces: list[_Piece]) -> list[_Piece]:
+    """The pieces, the last of them ending with a newline."""
+    if pieces and pieces[-1].text and not pieces[-1].text.endswith("\n"):
+        return [*pieces[:-1], pieces[-1]._replace(text=pieces[-1].text + "\n")]
+    return pieces
+
+
+def _split_tail(text: str) -> tuple[str, str]:
+    match = _TAIL.search(text)
+    begin = match.start() if match else len(text)
+    return text[:begin], text[begin:]
+
+
+def _check(text: str, path: str) -> None:
+    try:
+        tables = tomlkit.parse(text).get(_KEY)
+    except TOMLKitError as error:
+        # tomlkit reads a NUL where the text ends within a value.
+        ended = repr("\0") in str(error) and "\0" not in text
+        found = "it is not TOML: " + ("it ends in the middle of a value" if ended else str(error))
+        todo = "Mend the file, or restore it from a copy that is right."
+        raise ConfigError(path, found, "TOML with [[annotation]] tables", todo) from None
+    if tables is not None and not isinstance(tables, AoT):
+        found = f"{_KEY} is written as one inline array"
+        raise ConfigError(path, found, f"tables that begin with [[{_KEY}]]", "Write each table under its own header.")

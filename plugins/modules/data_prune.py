@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: data_prune
+short_description: Remove the oldest kept generations of a data folder
+version_added: 0.1.0
+author: OUS AMG (@ousamg)
+description:
+  - Former generations of a data folder are kept to roll back to. This removes the oldest ones. The live one and the
+    one that is made ready are not touched.
+options:
+  data:
+    description: The data folder.
+    type: path
+    required: true
+  keep:
+    description: How many former generations are kept.
+    type: int
+    default: 2
+attributes:
+  check_mode:
+    description: Names what the run then removes.
+    support: full
+  diff_mode:
+    description: Shows the kept generations before and after.
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Keep one generation to roll back to
+  ousamg.anno.data_prune:
+    data: /srv/anno/anno-staging/data
+    keep: 1
+"""
+
+RETURN = r"""
+removed:
+  description: The generations that were removed, the latest first.
+  returned: success
+  type: list
+  elements: str
+  sample: ["20261124T031500123Z-5891b5b5"]
+kept:
+  description: The generations that are kept, the latest first.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ousamg.anno.plugins.module_utils import generation
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "data": {"type": "path", "required": True},
+            "keep": {"type": "int", "default": 2},
+        },
+        supports_check_mode=True,
+    )
+    keep = module.params["keep"]
+    if keep < 0:
+        module.fail_json(msg=f"keep: {keep} is negative. Expected: 0 or more. What to do: correct it.")
+    try:
+        store = generation.open_store(module.params["data"])
+        before = [kept.id for kept in generation.kept(store)]
+        removed = before[keep:]
+        if removed and not module.check_mode:
+            with generation.locked(store, "prune"):
+                removed = generation.prune(store, keep)
+    except (AnnoError, OSError) as error:
+        module.fail_json(**failure(error))
+    kept = [name for name in before if name not in removed]
+    diff = {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in kept)}
+    module.exit_json(changed=bool(removed), removed=removed, kept=kept, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: data_unpack
+short_description: Unpack a data archive into a data folder as one switch
+version_added: 0.1.0
+description:
+  - Builds the next generation of a data folder beside the live one. The packages of the archive are extracted and
+    verified against their C(MD5SUM), everything else is hard-linked, C(sources.json) and C(vcfanno_config.toml) follow.
+  - When all of it is on disk, one atomic exchange makes it the live one. After a failure, a kill or a full disk the
+    data folder is as it was, and a second run does what is left to do.
+  - Needs C(tomlkit) on the target.
+options:
+  src:
+    description: The data archive on the target, as C(make tar-data) of ella-anno writes it.
+    type: path
+    required: true
+  data:
+    description: The data folder. It has to exist.
+    type: path
+    required: true
+  sha256:
+    description: The archive's SHA-256, as hexadecimal digits. Compared in the same pass that unpacks it.
+    type: str
+  packages:
+    description: Unpack only these packages of the archive.
+    type: list
+    elements: str
+  datasets:
+    description: Paths of C(datasets.json) files on the target. They tell which folder belongs to which package.
+    type: list
+    elements: path
+    default: []
+  mode:
+    description: The mode of the files, in octal digits. Folders may be entered by whoever may read them.
+    type: str
+    default: "0774"
+  owner:
+    description: The owner of the files. Only root may give files away.
+    type: str
+  group:
+    description: The group of the files.
+    type: str
+  activate:
+    description: With V(false) the next generation is made ready and verified, and not switched to.
+    type: bool
+    default: true
+  keep_generations:
+    description: How many former generations are kept to roll back to. V(-1) keeps all. Only with O(activate=true).
+    type: int
+    default: 2
+  strategy:
+    description:
+      - V(auto) exchanges the whole folder, and falls back by itself where the file system does not allow it.
+      - V(renames) does it by two renames under a journal, V(packages) package by package under a journal.
+    type: str
+    choices: [auto, renames, packages]
+    default: auto
+  progress:
+    description: A file on the target that is kept up to date with how far the work has come. The action plugin of this
+      module names one and shows what it says; there is no need to set it.
+    type: path
+attributes:
+  check_mode:
+    description: A dry run checks everything and predicts what the run then does. It writes nothing.
+    support: full
+  diff_mode:
+    description: Shows the versions of the packages, and the text of C(sources.json) and C(vcfanno_config.toml).
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+author:
+  - OUS AMG (@ousamg)
+"""
+
+EXAMPLES = r"""
+- name: Unpack new ClinVar and HGMD data
+  ousamg.anno.data_unpack:
+    src: /srv/anno/archive/data/clinvar_20231105-hgmd_2023.3.tar
+    data: /srv/anno/anno-staging/data
+"""
+
+RETURN = r"""
+packages:
+  description: What changes, package by package.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The package, or its folder where the archive does not tell which package it is.
+      type: str
+    destination:
+      description: Its folder below the data folder; null where a rollback does not say it.
+      type: str
+    before:
+      description: The version that was there, null for a new package.
+      type: str
+    after:
+      description: The version that is there now, null for one that is gone.
+      type: str
+  sample:
+    - name: clinvar
+      destination: variantDBs/clinvar
+      before: "20230504"
+      after: "20231105"
+generation:
+  description: The live generation's id; with O(activate=false) that of the one made ready. Null in a dry run that
+    would make one.
+  returned: success
+  type: str
+  sample: 20261124T031500123Z-5891b5b5
+previous:
+  description: The generation that was live before this run, null where nothing was switched.
+  returned: success
+  type: str
+planned:
+  description: Whether there is something to do, or was. The same in a dry run and in the run.
+  returned: success
+  type: bool
+reasons:
+  description: Why, one line each.
+  returned: success
+  type: list
+  elements: str
+files:
+  description: Regular files in the packages that are unpacked.
+  returned: success
+  type: int
+bytes:
+  description: Their content, in bytes.
+  returned: success
+  type: int
+strategy:
+  description: How it was switched. V(exchange) is atomic; with V(renames) the folder is missing for an instant; with
+    V(packages) one package after the other is replaced. Null where nothing was switched.
+  returned: success
+  type: str
+reused:
+  description: Whether an earlier run had the next generation ready already.
+  returned: success
+  type: bool
+removed:
+  description: The former generations that were removed, because more were kept than O(keep_generations).
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
+from ansible_collections.ousamg.anno.plugins.module_utils.files import ownership
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "src": {"type": "path", "required": True},
+            "data": {"type": "path", "required": True},
+            "sha256": {"type": "str"},
+            "packages": {"type": "list", "elements": "str"},
+            "datasets": {"type": "list", "elements": "path", "default": []},
+            "mode": {"type": "str", "default": "0774"},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
+            "activate": {"type": "bool", "default": True},
+            "keep_generations": {"type": "int", "default": 2},
+            "progress": {"type": "path"},
+            "strategy": {"type": "str", "choices": list(data_unpack.STRATEGIES), "default": data_unpack.AUTO},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    outcome = None
+    try:
+        request = data_unpack.Request(
+            src=given["src"],
+            data=given["data"],
+            ownership=ownership(given["mode"], given["owner"], given["group"]),
+            sha256=given["sha256"],
+            packages=tuple(given["packages"]) if given["packages"] is not None else None,
+            datasets=tuple(given["datasets"]),
+            activate=given["activate"],
+            keep_generations=None if given["keep_generations"] < 0 else given["keep_generations"],
+            strategy=given["strategy"],
+            progress=given["progress"],
+        )
+        if module.check_mode:
+            situation, plan = data_unpack.check(request)
+        else:
+            situation, plan, outcome = data_unpack.apply(request)
+    except (AnnoError, OSError) as error:
+        module.fail_json(**failure(error))
+    module.exit_json(**data_unpack.result(request, situation, plan, outcome))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An action that shows how far its module has come.
+
+The module runs in the background of the target (as with ``async``) and writes its state to a small file; this side
+looks at that file and at the job's result, both in one command, and prints a line now and then.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.progress import line
+
+display = Display()
+
+# Seconds: between two lines on the terminal; between two looks, at first and at most; the longest job.
+_SHOW_EVERY = 5.0
+_FIRST_LOOK, _LAST_LOOK = 0.1, 1.0
+_LIMIT = 14 * 24 * 3600
+# Between the parts of one look.
+_CUT = "--anno--"
+
+
+class ProgressAction(ActionBase):
+    """Runs the module of the action's own name; its option ``progress`` names the file it writes its state to."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        if self._task.check_mode:
+            # Reads little, and Ansible runs nothing in the background there.
+            return self._execute_module(module_args=args, task_vars=task_vars)
+        folder = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
+        progress = args.setdefault("progress", f"{folder}/{secrets.token_hex(8)}.progress")
+        self._task.async_val = _LIMIT
+        try:
+            job = self._execute_module(module_args=args, task_vars=task_vars, wrap_async=True)
+        finally:
+            # Otherwise Ansible would wait for the job in its own, silent way.
+            self._task.async_val = 0
+        if "ansible_job_id" not in job:
+            return job
+        self._host = (task_vars or {}).get("inventory_hostname", "")
+        result = f"{folder}/{job['ansible_job_id']}"
+        try:
+            return self._follow(job["ansible_job_id"], result, progress)
+        finally:
+            self._low_level_execute_command(f"rm -f {shlex.quote(progress)} {shlex.quote(result)}")
+
+    def _follow(self, job: str, result: str, progress: str) -> dict[str, Any]:
+        # The brackets keep pgrep from finding the shell that runs it.
+        alive = f"pgrep -f '[{job[0]}]{job[1:]}' || command -v pgrep >/dev/null || echo unknown"
+        parts = (alive, f"cat {shlex.quote(progress)} 2>/dev/null", f"cat {shlex.quote(result)}")
+        look = f"; echo {_CUT}; ".join(parts)
+        wait, shown = _FIRST_LOOK, float("-inf")
+        while True:
+            answer = self._low_level_execute_command(look)
+            process, state, output = ([*answer["stdout"].split(f"{_CUT}\n"), "", ""])[:3]
+            told, done = _read(state, {}), "started" not in _read(output, {"started": 1})
+            if told and (done or time.monotonic() - shown >= _SHOW_EVERY):
+                shown = time.monotonic()
+                display.display(f"[{self._host}] {line(told)}")
+            if done:
+                return self._parse_returned_data({**answer, "stdout": output}, "legacy")
+            if not process.strip():
+                return self._died(result)
+            time.sleep(wait)
+            wait = min(wait * 1.5, _LAST_LOOK)
+
+    def _died(self, result: str) -> dict[str, Any]:
+        found = f"the process of {self._task.action} on {self._host} ended without a result"
+        todo = "Look for why it was ended (memory, a reboot, a kill), then run again: it converges."
+        return {"failed": True, **AnnoError(result, found, "its result", todo).result()}
+
+
+def _read(text: str, otherwise: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object, or ``otherwise`` while the file is missing or half written."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return otherwise
+    return value if isinstance(value, dict) else otherwise

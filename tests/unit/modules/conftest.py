@@ -1,0 +1,34 @@
+"""Runs a module of the collection in this process, as Ansible would run it in one of its own."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+
+class ModuleResult(dict[str, Any]):
+    """What the module printed. ``result.failed`` tells ``fail_json`` from ``exit_json``."""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.get("failed", False))
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., ModuleResult]:
+    """``run_module("sif_info", {"path": …}, check=True, diff=True)`` returns the module's result."""
+
+    def run(name: str, args: dict[str, Any], *, check: bool = False, diff: bool = False) -> ModuleResult:
+        module = importlib.import_module(f"ansible_collections.ousamg.anno.plugins.modules.{name}")
+        capsys.readouterr()
+        internal = {"_ansible_check_mode": check, "_ansible_diff": diff}
+        with patch_module_args(args | internal), pytest.raises(SystemExit):
+            module.main()
+        return ModuleResult(json.loads(capsys.readouterr().out))
+
+    return run
