@@ -238,9 +238,6 @@ def release_of(release: str | None, image_file: str | None) -> AnnoVersion:
             expected = "exactly one, as in anno-v3.2.0.sif"
             raise ManifestError(image_file, f"its name has these version tags: {tags}", expected, name_it)
         (version,) = versions
-    if version.kind == "data" and image_file is not None:
-        found = f"is an image for the data release {version}"
-        raise ManifestError(image_file, found, "no image (the letter stands for data only)", name_it)
     if version.kind != "data" and image_file is None:
         found = f"is a {version.kind} release, and no image is given"
         raise ManifestError(str(version), found, "an image", f"Give it with `-e image=…`. {name_it}")
@@ -359,8 +356,6 @@ def _check_kind(kind: str, version: str) -> Iterator[str]:
 
 
 def _check_image(kind: str, image: Any) -> Iterator[str]:
-    if kind == "data" and image is not None:
-        yield f"image is {image['file']!r} in a release of the kind 'data', expected null"
     if kind != "data" and image is None:
         yield f"image is null in a release of the kind {kind!r}, expected an image, or a data release (like v3.2.0a)"
 

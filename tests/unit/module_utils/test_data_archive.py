@@ -217,7 +217,7 @@ def test_symbolic_links_inside_a_package(tmp_path: Path, name: str, target: str)
 
 @pytest.mark.parametrize(
     "target",
-    ["/etc/passwd", "..", "../hgmd/h.vcf.gz", "../../sources.json", "../clinvar_old/c", "a/../../../x", "a/../c.vcf.gz"],
+    ["/etc/passwd", "..", "../hgmd/h.vcf.gz", "../../sources.json", "../clinvar_old/c", "a/../../../x", "a/../c"],
 )
 def test_symbolic_links_out_of_a_package(tmp_path: Path, target: str) -> None:
     refused(tmp_path, clinvar(tar.symlink(f"{FOLDER}/link", target)), "points out of its package")
@@ -385,7 +385,7 @@ def test_an_empty_file_and_something_else(tmp_path: Path) -> None:
 
 
 def test_a_truncated_archive(tmp_path: Path) -> None:
-    with pytest.raises(TarError, match="cut off|ends after"):
+    with pytest.raises(TarError, match=r"cut off|ends after"):
         inspect(tmp_path, clinvar()[:3000])
 
 

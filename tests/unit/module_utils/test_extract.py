@@ -55,7 +55,8 @@ def test_a_random_tree(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "_BLOCK", block)
     chance = random.Random(block)
     sizes = [0, 1, 511, 512, 513, 999, 1000, 1001, 5000, *(chance.randrange(3000) for _ in range(60)), 0]
-    files = {f"{chance.choice('abc')}/{chance.choice('de')}/{n}": chance.randbytes(size) for n, size in enumerate(sizes)}
+    names = (f"{chance.choice('abc')}/{chance.choice('de')}/{number}" for number in range(len(sizes)))
+    files = {name: chance.randbytes(size) for name, size in zip(names, sizes)}
     path = write(tmp_path, *(tar.entry(name, content) for name, content in files.items()))
     done = run(path, root, {name: tar.md5(content) for name, content in files.items()})
     assert contents(root) == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

@@ -26,11 +26,12 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
     Store,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.lock import LockError
-from support_faults import broken_disk, full_disk, run_and_kill
+from support_faults import broken_disk, run_and_kill
 from support_tree import contents, snapshot
 
 STRATEGIES = (EXCHANGE, RENAMES, PACKAGES)
-OLD = {"sources.json": "old", "vcfanno_config.toml": "old", "p/old": "old", "p/both": "old", "gone/x": "x", "same/a": "a"}
+OLD = {"sources.json": "old", "vcfanno_config.toml": "old", "p/old": "old", "p/both": "old", "gone/x": "x",
+       "same/a": "a"}  # fmt: skip
 NEW = {"sources.json": "new", "vcfanno_config.toml": "new", "p/new": "new", "p/both": "new", "fresh/deep/y": "y",
        "same/a": "a"}  # fmt: skip
 FOLDERS = ["p", "gone", "fresh/deep"]
@@ -243,42 +244,39 @@ def test_killed_at_every_step_of_a_rollback(tmp_path: Path, strategy: str, keep:
         assert live(store) == NEW
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_killed_again_while_it_recovers(tmp_path: Path, strategy: str) -> None:
-    for first in (8, 20):
-        for second in itertools.count(1):
-            top = tmp_path / f"{first} {second}"
-            store = make(top, strategy)
-            if run_and_kill(lambda: switch(store, strategy), first):  # noqa: B023
-                break
+@pytest.mark.parametrize(("strategy", "first"), [(EXCHANGE, 8), (RENAMES, 8), (PACKAGES, 18)])
+def test_killed_again_while_it_recovers(tmp_path: Path, strategy: str, first: int) -> None:
+    for second in itertools.count(1):
+        top = tmp_path / str(second)
+        store = make(top, strategy)
+        assert not run_and_kill(lambda: switch(store, strategy), first)  # noqa: B023
 
-            def recover() -> None:
-                with generation.locked(generation.open_store(store.data), "x"):  # noqa: B023
-                    pass
+        def recover() -> None:
+            with generation.locked(generation.open_store(store.data), "x"):  # noqa: B023
+                pass
 
-            ended = run_and_kill(recover, second)
-            recover()
-            assert live(store) in (OLD, NEW)
-            if live(store) == OLD:
-                switch(store, strategy)
-            assert live(store) == NEW
-            shutil.rmtree(top)
-            if ended:
-                break
+        ended = run_and_kill(recover, second)
+        recover()
+        assert live(store) in (OLD, NEW)
+        if live(store) == OLD:
+            switch(store, strategy)
+        assert live(store) == NEW
+        shutil.rmtree(top)
+        if ended:
+            break
 
 
 # An error at every step
 
 
-@pytest.mark.parametrize("disk", [broken_disk, full_disk])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_an_error_at_every_step_of_a_switch(tmp_path: Path, strategy: str, disk: Any) -> None:
+def test_an_error_at_every_step_of_a_switch(tmp_path: Path, strategy: str) -> None:
     failures = 0
     for number in itertools.count(1):
         top = tmp_path / str(number)
         store = make(top, strategy)
         before = snapshot(top)
-        with disk(number) as reached:
+        with broken_disk(number) as reached:
             try:
                 switch(store, strategy)
                 failed = False
@@ -377,7 +375,7 @@ def test_find(tmp_path: Path) -> None:
     store = keep_many(tmp_path / "many", 3)
     assert generation.find(store, None).id == "new1"
     assert generation.find(store, "new").id == "new"
-    with pytest.raises(GenerationError, match="the generation other is not kept.*one of: new1, new, adopted-"):
+    with pytest.raises(GenerationError, match=r"the generation other is not kept.*one of: new1, new, adopted-"):
         generation.find(store, "other")
 
 

@@ -192,7 +192,6 @@ def test_all_problems_at_once() -> None:
         ({"archive": None, "image": None, "packages": []}, "archive and image are both null"),
         ({"kind": "data", "image": None}, "expected a letter in the version"),
         ({"version": "v3.2.0a"}, "expected a letter in the version"),
-        ({"version": "v3.2.0a", "kind": "data"}, "image is 'anno-v3.2.0.sif' in a release of the kind 'data'"),
         ({"image": None}, "image is null in a release of the kind 'minor'"),
         ({"packages": []}, "packages are empty"),
         ({"archive": None}, "packages are listed without an archive"),
@@ -303,7 +302,6 @@ def test_derive_from_one() -> None:
     [
         (ARCHIVE, None, None, "-e release="),
         (ARCHIVE, None, "v3.2.0", "no image is given"),
-        (ARCHIVE, IMAGE, "v3.2.0a", "letter stands for data only"),
         (None, IMAGE._replace(file="anno.sif"), None, "none. Expected: exactly one"),
         (None, IMAGE._replace(file="v1.0.0-v2.0.0.sif"), None, "v1.0.0, v2.0.0"),
         (ARCHIVE._replace(packages=[]), IMAGE, None, "packages are empty"),
