@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
-from ansible_collections.ousamg.anno.plugins.module_utils import generation
+from ansible_collections.ousamg.anno.plugins.module_utils import files, generation
 
 _STEPS = ("link", "mkdir", "open", "rename", "rmdir", "symlink", "unlink", "write")
 _TAKES_ROOM = ("link", "mkdir", "open", "symlink", "write")
@@ -37,9 +39,16 @@ def _before_each_step(act: Callable[[int, str], None]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name in _STEPS:
             stack.enter_context(mock.patch.object(os, name, wrap(name, getattr(os, name))))
-        exchange = wrap("exchange", generation.exchange)
-        stack.enter_context(mock.patch.object(generation, "exchange", exchange))
+        stack.enter_context(mock.patch.object(generation, "exchange", wrap("exchange", files.exchange)))
         yield
+
+
+@contextlib.contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory, where there is one: thousands of small steps take long on a busy disk."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="anno-test-", dir=memory) as folder:
+        yield Path(folder)
 
 
 def run_and_kill(work: Callable[[], Any], number: int) -> bool:

@@ -403,7 +403,7 @@ def _only_pairs(
     return [
         (name, folder)
         for name, folder in edges
-        if sum(name == n for n, _ in edges) == 1 and sum(folder == f for _, f in edges) == 1
+        if sum(name == n for n, f in edges) == 1 and sum(folder == f for n, f in edges) == 1
     ]
 
 

@@ -15,7 +15,7 @@ import errno
 import hashlib
 import os
 import posixpath
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     data_folder,
     generation,
     lock,
+    mirror,
     sources_json,
     vcfanno_config,
 )
@@ -52,6 +53,7 @@ STRATEGIES = (AUTO, generation.RENAMES, generation.PACKAGES)
 # Written anew for each generation; everything else at the top level is taken over.
 _LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FS_BLOCK = 4096
 
 
@@ -125,6 +127,9 @@ class Outcome(NamedTuple):
 
 def inspect(request: Request) -> Situation:
     """Read the data folder, its receipt, and the archive's table of contents unless all of it is in place."""
+    if request.sha256 is not None and not _SHA256.fullmatch(request.sha256):
+        todo = "Take it from the release manifest, or leave it out."
+        raise UnpackError("sha256", f"{request.sha256!r} is no SHA-256", "64 hexadecimal digits in lower case", todo)
     store = generation.open_store(request.data)
     live = data_folder.read_contents(store.data)
     index = None if _in_place(request, live, store) else _index(request)
@@ -343,7 +348,7 @@ def _check_place(store: Store, package: ArchivePackage, archive: str) -> None:
         if depth < len(parts) and os.path.lexists(os.path.join(path, DATA_READY)):
             found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
             raise UnpackError(path, found, "packages beside each other", "Correct the destination of one of them.")
-    for folder, _, files in os.walk(path):
+    for folder, _folders, files in os.walk(path):
         if folder != path and DATA_READY in files:
             found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
             todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."
@@ -384,7 +389,7 @@ def _check_space(store: Store, files: int, total: int) -> None:
 
 def _own_bytes(folder: str) -> int:
     """What removing a folder gives back, in bytes: that of the files which have no other name."""
-    statuses = (os.lstat(os.path.join(path, name)) for path, _, names in os.walk(folder) for name in names)
+    statuses = (os.lstat(os.path.join(path, name)) for path, _folders, names in os.walk(folder) for name in names)
     return sum(status.st_blocks * 512 for status in statuses if status.st_nlink == 1)
 
 
@@ -431,7 +436,7 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
     # A mount point can be neither exchanged nor renamed.
     by_parts = request.strategy == generation.PACKAGES or store.inside
     whole = not by_parts and _take_over(store, destinations)
-    _copy_attributes(store.data, store.next)
+    mirror.copy_attributes(store.data, store.next)
     for name, text in zip(_LISTS, (planned.sources_text, planned.config_text)):
         if text:
             write_atomic(os.path.join(store.next, name), text.encode(), request.ownership)
@@ -504,77 +509,11 @@ def _take_over(store: Store, replaced: Sequence[str]) -> bool:
     Returns False, with nothing but the replaced packages in the next generation, where links are not to be had: the
     file system has none, or the kernel refuses them for files of another user (protected_hardlinks).
     """
-    keep = {*replaced, *_LISTS, RECEIPT}
     try:
-        _mirror(store.data, store.next, "", keep)
+        mirror.link_tree(store.data, store.next, keep={*replaced, *_LISTS, RECEIPT})
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        _only(store.next, "", set(replaced))
+        mirror.remove_others(store.next, keep=set(replaced))
         return False
     return True
-
-
-def _mirror(live: str, copy: str, below: str, keep: set[str]) -> None:
-    """Make the folder ``copy`` hold what ``live`` holds, by hard links; paths in ``keep`` are left as they are."""
-    names = set()
-    with os.scandir(live) as entries:
-        for entry in entries:
-            path = f"{below}{entry.name}"
-            names.add(entry.name)
-            if path in keep:
-                continue
-            target = os.path.join(copy, entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                if not os.path.isdir(target) or os.path.islink(target):
-                    _remove(target)
-                    os.mkdir(target)
-                _mirror(entry.path, target, path + "/", keep)
-                _copy_attributes(entry.path, target)
-            elif not _is_same(entry, target):
-                _remove(target)
-                os.link(entry.path, target, follow_symlinks=False)
-    for name in os.listdir(copy):
-        path = f"{below}{name}"
-        if name not in names and path not in keep and not _leads_to(path, keep):
-            _remove(os.path.join(copy, name))
-
-
-def _copy_attributes(folder: str, copy: str) -> None:
-    status = os.stat(folder)
-    try:
-        os.chown(copy, status.st_uid, status.st_gid)
-    except PermissionError:
-        # Only root may give a folder away; a group one is a member of is possible.
-        with contextlib.suppress(PermissionError):
-            os.chown(copy, -1, status.st_gid)
-    shutil.copystat(folder, copy)
-
-
-def _only(folder: str, below: str, keep: set[str]) -> None:
-    """Remove everything but the paths in ``keep``."""
-    for name in os.listdir(folder):
-        path = f"{below}{name}"
-        if _leads_to(path, keep):
-            _only(os.path.join(folder, name), path + "/", keep)
-        elif path not in keep:
-            _remove(os.path.join(folder, name))
-
-
-def _leads_to(path: str, keep: set[str]) -> bool:
-    return any(other.startswith(path + "/") for other in keep)
-
-
-def _is_same(entry: os.DirEntry[str], target: str) -> bool:
-    try:
-        other = os.lstat(target)
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(entry.stat(follow_symlinks=False), other)
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)

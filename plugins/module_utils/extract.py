@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import posixpath
 import queue
 import threading
 from collections import OrderedDict
@@ -154,7 +155,7 @@ class _Md5Checker:
         self._error: BaseException | None = None
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         self._work: queue.SimpleQueue[tuple[bytearray, list[_Segment]] | None] = queue.SimpleQueue()
-        for _ in range(_BUFFERS):
+        for _number in range(_BUFFERS):
             self._free.put(bytearray(_BLOCK))
         self._thread = threading.Thread(target=self._run, name="md5", daemon=True)
         self._thread.start()
@@ -213,7 +214,7 @@ class _Tree:
         self._folder(name)
 
     def new_file(self, member: Member) -> int:
-        folder, _, name = member.name.rpartition("/")
+        folder, name = posixpath.split(member.name)
         parent = self._folder(folder)
         self.current = os.path.join(self._root, member.name)
         return os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
@@ -224,13 +225,13 @@ class _Tree:
         os.close(fd)
 
     def make_link(self, member: Member) -> None:
-        folder, _, name = member.name.rpartition("/")
+        folder, name = posixpath.split(member.name)
         parent = self._folder(folder)
         self.current = os.path.join(self._root, member.name)
         if member.kind == SYMLINK:
             os.symlink(member.link, name, dir_fd=parent)
             return
-        other, _, original = member.link.rpartition("/")
+        other, original = posixpath.split(member.link)
         # A copy: looking up the second folder may close the descriptor of the first.
         source = os.dup(self._folder(other))
         try:
@@ -249,7 +250,7 @@ class _Tree:
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
-        above, _, name = path.rpartition("/")
+        above, name = posixpath.split(path)
         parent = self._folder(above)
         self.current = os.path.join(self._root, path)
         try:

@@ -46,6 +46,8 @@ RECEIPT = ".anno-receipt.json"
 PARTIAL = ".anno-partial.json"
 EXCHANGE, RENAMES, PACKAGES = "exchange", "renames", "packages"
 
+_RECORD_KEYS = {"name", "destination", "version", "timestamp", "source", "ready", "archive"}
+_STAMP_KEYS = {"path", "size", "mtime_ns", "sha256", "destinations"}
 _KEPT = re.compile(r"(\d{6})\.(.+)")
 _NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _RECORD = Ownership(0o664)
@@ -163,7 +165,20 @@ def read_receipt(folder: str) -> dict[str, Any] | None:
             receipt = json.load(stream)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return receipt if isinstance(receipt, dict) and isinstance(receipt.get("generation"), str) else None
+    return receipt if _is_receipt(receipt) else None
+
+
+def _is_receipt(value: Any) -> bool:
+    """Whether it has what this version of the engine writes (see data_unpack, which fills it)."""
+    if not isinstance(value, dict) or not isinstance(value.get("generation"), str):
+        return False
+    packages = value.get("packages", [])
+    if not isinstance(packages, list) or not all(isinstance(package, dict) for package in packages):
+        return False
+    archives = [value.get("archive"), *(package.get("archive") for package in packages)]
+    return all(package.keys() >= _RECORD_KEYS for package in packages) and all(
+        archive is None or (isinstance(archive, dict) and archive.keys() == _STAMP_KEYS) for archive in archives
+    )
 
 
 def write_receipt(folder: str, receipt: Mapping[str, Any], ownership: Ownership) -> None:

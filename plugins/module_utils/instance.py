@@ -62,12 +62,13 @@ def table(instances: Sequence[tuple[str, Mapping[str, Any] | None]]) -> str:
 
     :param instances: a heading and what :func:`inspect` found (as a mapping), None where nothing could be asked.
     """
-    names = sorted({name for _, live in instances if live for name in live["packages"]})
-    lines = [["instance", *(heading for heading, _ in instances)]]
+    headings, found = [heading for heading, live in instances], [live for heading, live in instances]
+    names = sorted({name for live in found if live for name in live["packages"]})
+    lines = [["instance", *headings]]
     for label in ("release", "deployed", "by", "image"):
-        lines.append([label, *(_cell(live, live and _short(live[label])) for _, live in instances)])
+        lines.append([label, *(_cell(live, live and _short(live[label])) for live in found)])
     for name in names:
-        lines.append([name, *(_cell(live, live and live["packages"].get(name)) for _, live in instances)])
+        lines.append([name, *(_cell(live, live and live["packages"].get(name)) for live in found)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
     text.insert(1, "  ".join("─" * width for width in widths))

@@ -305,12 +305,12 @@ def _problems(document: Any) -> list[str]:
         return [f"it holds {_short(document)}, expected {SCHEMA['description']}"]
     order = [*SCHEMA["properties"]]
     found = {problem for error in errors for problem in _words(error)}
-    spoilt = {place[0] for place, _ in found}
+    spoilt = {place[0] for place, problem in found}
     for keys, check in _CHECKS:
         if not spoilt & set(keys):
             found |= {((keys[0],), problem) for problem in check(*(document[key] for key in keys))}
     ranked = sorted(found, key=lambda item: (order.index(item[0][0]) if item[0][0] in order else -1, item[1]))
-    return [problem for _, problem in ranked]
+    return [problem for place, problem in ranked]
 
 
 def _words(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -453,7 +453,7 @@ def _parse(text: str, path: str) -> Any:
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
-            for key, _ in node.value:
+            for key in (pair[0] for pair in node.value):
                 if isinstance(key, yaml.ScalarNode) and key.value in seen:
                     self._refuse(f"the key {key.value} is there twice", key.start_mark)
                 seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)

@@ -85,7 +85,8 @@ def _integer(digits: str) -> int | str:
 
 
 def _is_table(table: Any) -> bool:
-    return isinstance(table, dict) and type(table.get("file")) is str
+    file = table.get("file") if isinstance(table, dict) else None
+    return isinstance(file, str) and not isinstance(file, _Number)
 
 
 def _scalar(value: Any) -> str | None:
@@ -102,7 +103,7 @@ def _entry_texts(text: str) -> list[tuple[str, str]]:
     while text[position] != "}":
         name, position = decoder.raw_decode(text, position)
         begin = _skip(text, _skip(text, position) + 1)
-        _, end = decoder.raw_decode(text, begin)
+        end = decoder.raw_decode(text, begin)[1]
         entries.append((name, text[begin:end]))
         position = _skip(text, end)
         if text[position] == ",":

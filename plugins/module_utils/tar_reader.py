@@ -224,7 +224,7 @@ class _Headers:
 
     def _pax_time(self, value: bytes, shown: str) -> int:
         """Seconds with a fraction of up to nine digits, as nanoseconds."""
-        seconds, _, fraction = value.partition(b".")
+        seconds, _dot, fraction = value.partition(b".")
         if not seconds.isdigit() or len(seconds) > 11 or (fraction and not fraction.isdigit()):
             raise self._error(f"the entry {shown} has the PAX time {value!r}", "seconds since 1970", _REMAKE)
         return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))

@@ -73,7 +73,7 @@ packages:
   sample:
     - name: clinvar
       version: "20231105"
-      timestamp: 2023-11-06 08:00:00
+      timestamp: "2023-11-06 08:00:00"
       files: 4
       bytes: 52428800
       destination: variantDBs/clinvar

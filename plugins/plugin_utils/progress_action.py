@@ -68,19 +68,23 @@ class ProgressAction(ActionBase):
         while True:
             answer = self._low_level_execute_command(look)
             process, state, output = ([*answer["stdout"].split(f"{_CUT}\n"), "", ""])[:3]
-            told, done = _read(state, {}), "started" not in _read(output, {"started": 1})
+            told, outcome = _read(state, {}), _read(output, {"started": 1})
+            done = "started" not in outcome
             if told and (done or time.monotonic() - shown >= _SHOW_EVERY):
                 shown = time.monotonic()
                 display.display(f"[{self._host}] {line(told)}")
+            # Where the module leaves no result, Ansible's wrapper puts its own there, with the command and a traceback.
+            if "cmd" in outcome or (not done and not process.strip()):
+                return self._died(result, str(outcome.get("stderr") or ""))
             if done:
                 return self._parse_returned_data({**answer, "stdout": output}, "legacy")
-            if not process.strip():
-                return self._died(result)
             time.sleep(wait)
             wait = min(wait * 1.5, _LAST_LOOK)
 
-    def _died(self, result: str) -> dict[str, Any]:
+    def _died(self, result: str, last_words: str) -> dict[str, Any]:
         found = f"the process of {self._task.action} on {self._host} ended without a result"
+        if last_words.strip():
+            found += f" ({last_words.strip().splitlines()[-1]})"
         todo = "Look for why it was ended (memory, a reboot, a kill), then run again: it converges."
         return {"failed": True, **AnnoError(result, found, "its result", todo).result()}
 

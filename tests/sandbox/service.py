@@ -88,7 +88,7 @@ def _launch(root: Path) -> None:
     for _ in range(10):
         _write_conf(root)
         command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(_conf(root))]
-        run = subprocess.run(command, capture_output=True, text=True, cwd=root)
+        run = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
         if run.returncode == 0:
             # It has turned itself into a daemon; its pid file follows.
             _wait_until(lambda: _pid(root) is not None, f"supervisord with {_conf(root)} to come up")

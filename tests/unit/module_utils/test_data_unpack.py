@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, ex
 from ansible_collections.ousamg.anno.plugins.module_utils.data_unpack import Outcome, Request, UnpackError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import EXCHANGE, PACKAGES
-from support_faults import broken_disk, full_disk, run_and_kill
+from support_faults import broken_disk, full_disk, memory_folder, run_and_kill
 from support_tree import contents, snapshot
 
 STRATEGIES = (data_unpack.AUTO, PACKAGES)
 CONFIG = '[[annotation]]\nfile = "p/p_1.vcf.gz"\nfields = ["A"]\nnames = ["A"]\nops = ["first"]\n'
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
     Store,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.lock import LockError
-from support_faults import broken_disk, run_and_kill
+from support_faults import broken_disk, memory_folder, run_and_kill
 from support_tree import contents, snapshot
 
 STRATEGIES = (EXCHANGE, RENAMES, PACKAGES)
@@ -36,6 +36,12 @@ NEW = {"sources.json": "new", "vcfanno_config.toml": "new", "p/new": "new", "p/b
        "same/a": "a"}  # fmt: skip
 FOLDERS = ["p", "gone", "fresh/deep"]
 LISTS = ["sources.json", "vcfanno_config.toml"]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)
@@ -219,8 +225,10 @@ def test_killed_at_every_step_of_a_rollback(tmp_path: Path, strategy: str, keep:
     def prepare(top: Path, strategy: str) -> Store:
         store = make(top, strategy)
         switch(store, strategy)
-        write(Path(store.next), {"sources.json": "staged", "p/half": "x"})
+        # In memory the newest name is removed first: a receipt that goes in that order would stay longest.
+        os.mkdir(store.next)
         receipt(Path(store.next), "staged")
+        write(Path(store.next), {"sources.json": "staged", "p/half": "x"})
         return store
 
     def work(store: Store) -> None:
@@ -498,3 +506,19 @@ def test_a_bind_mount_keeps_its_state_inside(tmp_path: Path) -> None:
 def test_the_mark_of_a_partial_generation(tmp_path: Path) -> None:
     generation.mark_partial(str(tmp_path), ["sources.json"], ["p"], "base")
     assert json.loads((tmp_path / PARTIAL).read_text()) == {"files": ["sources.json"], "folders": ["p"], "base": "base"}
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        "[]",
+        '{"generation": 1}',
+        '{"generation": "g", "packages": {}}',
+        '{"generation": "g", "packages": [{"name": "clinvar"}]}',
+        '{"generation": "g", "archive": {"sha256": "0"}}',
+        "{",
+    ],
+)
+def test_a_receipt_of_another_shape_is_none(tmp_path: Path, receipt: str) -> None:
+    (tmp_path / generation.RECEIPT).write_text(receipt)
+    assert generation.read_receipt(str(tmp_path)) is None

@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
 def sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     command = [sys.executable, "-m", "sandbox", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
 def alive(pid: int) -> bool:

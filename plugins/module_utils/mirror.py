@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A second tree of the same files: hard links instead of copies, whatever the size."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+
+def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
+    """Make the folder ``copy`` hold what ``live`` holds, and nothing more: files and links as hard links, folders anew
+    with the attributes of their originals. What is right already is left alone.
+
+    :param keep: paths below the two folders that are left as they are in ``copy``; ``below`` leads to these folders.
+    Raises OSError, also where hard links are not to be had.
+    """
+    names = set()
+    with os.scandir(live) as entries:
+        for entry in entries:
+            path = f"{below}{entry.name}"
+            names.add(entry.name)
+            if path in keep:
+                continue
+            target = os.path.join(copy, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                if not os.path.isdir(target) or os.path.islink(target):
+                    _remove(target)
+                    os.mkdir(target)
+                link_tree(entry.path, target, keep=keep, below=path + "/")
+                copy_attributes(entry.path, target)
+            elif not _is_same(entry, target):
+                _remove(target)
+                os.link(entry.path, target, follow_symlinks=False)
+    for name in os.listdir(copy):
+        path = f"{below}{name}"
+        if name not in names and path not in keep and not _leads_to(path, keep):
+            _remove(os.path.join(copy, name))
+
+
+def copy_attributes(folder: str, copy: str) -> None:
+    """Mode, times and, as far as this user may, owner and group of a folder."""
+    status = os.stat(folder)
+    try:
+        os.chown(copy, status.st_uid, status.st_gid)
+    except PermissionError:
+        # Only root may give a folder away; a group one is a member of is possible.
+        with contextlib.suppress(PermissionError):
+            os.chown(copy, -1, status.st_gid)
+    shutil.copystat(folder, copy)
+
+
+def remove_others(folder: str, *, keep: set[str], below: str = "") -> None:
+    """Remove everything in a folder but the paths in ``keep``."""
+    for name in os.listdir(folder):
+        path = f"{below}{name}"
+        if _leads_to(path, keep):
+            remove_others(os.path.join(folder, name), keep=keep, below=path + "/")
+        elif path not in keep:
+            _remove(os.path.join(folder, name))
+
+
+def _leads_to(path: str, keep: set[str]) -> bool:
+    return any(other.startswith(path + "/") for other in keep)
+
+
+def _is_same(entry: os.DirEntry[str], target: str) -> bool:
+    try:
+        other = os.lstat(target)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(entry.stat(follow_symlinks=False), other)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
