@@ -38,7 +38,7 @@ cat <<EOF
 ${bold}── The sandbox is yours${plain}
   It lies in .sandbox/, its Supervisor runs. To work on in it:
     source .venv/bin/activate
-    export ANSIBLE_INVENTORY=inventories/sandbox
+    export LC_ALL=C.UTF-8 ANSIBLE_INVENTORY=inventories/sandbox
     ansible-playbook deploy.yml -l tsd -e env=staging
   To stop it: make sandbox-stop. To begin anew: make sandbox.
 EOF

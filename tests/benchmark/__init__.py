@@ -1,0 +1,1 @@
+"""Measurements of the data engine and of the deployment; nothing here is asserted."""

@@ -1,0 +1,119 @@
+"""``data_unpack`` of 2 GB against GNU tar, which verifies nothing, and against tar and md5sum together."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from sandbox.archive import make_archive
+from sandbox.packages import RECIPES, data_folder, make_package
+
+from benchmark.rows import Row, compare, seconds
+
+LARGE_FILES, LARGE_BYTES = 2, 960_000_000
+SMALL_FILES, SMALL_BYTES, PER_FOLDER = 20_000, 4_000, 100
+PACKAGES = {"gnomad": "3.0", "seqrepo": "2024-01-01"}
+# The engine as the module runs it; VmHWM is the peak of this process alone, in KiB (proc(5)).
+ENGINE = """
+import sys
+from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
+data_unpack.apply(data_unpack.Request(sys.argv[1], sys.argv[2], Ownership(0o774)))
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+MODULE = "ansible_collections.ousamg.anno.plugins.modules.data_unpack"
+
+
+def measure(scratch: Path, rounds: int) -> list[Row]:
+    """Time tar into an empty folder, and data_unpack into a data folder with one other package, in turn."""
+    archive = _make_archive(scratch)
+    extracted, instance = scratch / "extracted", scratch / "instance"
+    request = {"src": str(archive), "data": str(instance / "data")}
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    for number in range(rounds + 1):
+        if number == 1:
+            times.clear()  # the first round fills the page cache
+        extracted.mkdir()
+        times["tar"].append(_time(extracted, "tar", "-xf", archive))
+        # Only now it is on disk; and md5sum is not slowed down by write-back.
+        times["sync"].append(_time(extracted, "sync", "-f", "."))
+        folders = [extracted / RECIPES[name].destination for name in PACKAGES]
+        times["md5sum"].append(sum(_time(folder, "md5sum", "-c", "--quiet", "MD5SUM") for folder in folders))
+        _remove(extracted)
+
+        _make_instance(instance)
+        start = time.perf_counter()
+        peak = _run(instance, sys.executable, "-c", ENGINE, *request.values())
+        times["unpack"].append(time.perf_counter() - start)
+        times["KiB"].append(float(peak))
+        # Ansible, too, starts a Python for each module.
+        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": request})
+        times["again"].append(_time(instance, sys.executable, "-m", MODULE, arguments))
+        _remove(instance)
+
+    _make_instance(instance)
+    command = ["ansible", "localhost", "-m", "ousamg.anno.data_unpack", "-a", json.dumps(request)]
+    by_ansible = [_time(Path.cwd(), *command) for _ in range(2)]
+    _remove(instance)
+    archive.unlink()
+
+    tar, unpack = times["tar"], times["unpack"]
+    synced = [a + b for a, b in zip(tar, times["sync"])]
+    checked = [a + b for a, b in zip(tar, times["md5sum"])]
+    return [
+        compare(f"data_unpack, {LARGE_FILES} large + {SMALL_FILES} small files, 2 GB", unpack, "tar -xf", tar),
+        compare("the same", unpack, "tar -xf && sync -f", synced),
+        compare("the same", unpack, "tar -xf && md5sum -c", checked),
+        Row("the same, by `ansible` (once)", f"{by_ansible[0]:.2f} s"),
+        Row("the same, peak memory", f"{max(times['KiB']) / 1024:.0f} MiB"),
+        Row("data_unpack again, nothing to do", seconds(times["again"])),
+        Row("the same, by `ansible` (once)", f"{by_ansible[1]:.2f} s"),
+    ]
+
+
+def _make_archive(scratch: Path) -> Path:
+    """An archive of incompressible files, packed by GNU tar as ella-anno does."""
+    data, archive = scratch / "source", scratch / "gnomad-seqrepo.tar"
+    noise = os.urandom(16 << 20)
+    for number in range(LARGE_FILES):
+        path = data / RECIPES["gnomad"].destination / f"large.{number}.vcf.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as stream:
+            for begin in range(0, LARGE_BYTES, len(noise)):
+                stream.write(noise[: LARGE_BYTES - begin])
+    for number in range(SMALL_FILES):
+        path = data / RECIPES["seqrepo"].destination / str(number // PER_FOLDER) / f"{number}.fa.bgz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(noise[number : number + SMALL_BYTES])
+    for name, version in PACKAGES.items():
+        make_package(data, name, version)
+    make_archive(archive, data, tuple(PACKAGES))
+    _remove(data)
+    return archive
+
+
+def _make_instance(folder: Path) -> None:
+    data_folder(folder / "data", {"clinvar": "20230504"})
+    _run(folder, "sync", "-f", ".")
+
+
+def _remove(folder: Path) -> None:
+    """Nothing of it is left to be written when the next work is timed."""
+    shutil.rmtree(folder)
+    _run(folder.parent, "sync", "-f", ".")
+
+
+def _time(folder: Path, *command: str | Path) -> float:
+    start = time.perf_counter()
+    _run(folder, *command)
+    return time.perf_counter() - start
+
+
+def _run(folder: Path, *command: str | Path) -> str:
+    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
