@@ -1,0 +1,70 @@
+"""module_utils/mirror.py: the same files under another name, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.ousamg.anno.plugins.module_utils import mirror
+from support_tree import snapshot
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    folder = tmp_path / "live"
+    (folder / "a/b").mkdir(parents=True)
+    (folder / "a/b/file").write_text("one")
+    (folder / "a/link").symlink_to("b")
+    (folder / "gone").mkdir()
+    (folder / "gone/x").write_text("x")
+    (folder / "a").chmod(0o2750)
+    os.utime(folder / "a/b", ns=(1, 1_600_000_000_000_000_000))
+    return folder
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    (tmp_path / "copy").mkdir()
+    return tmp_path / "copy"
+
+
+def test_the_copy_is_the_same_and_takes_no_room(live: Path, copy: Path) -> None:
+    mirror.link_tree(str(live), str(copy), keep=set())
+    assert snapshot(copy) == snapshot(live)
+    assert (copy / "a/b/file").stat().st_ino == (live / "a/b/file").stat().st_ino
+    assert (copy / "a/link").lstat().st_ino == (live / "a/link").lstat().st_ino
+
+
+def test_what_is_kept_is_left_alone(live: Path, copy: Path) -> None:
+    (copy / "gone").mkdir()
+    (copy / "gone/new").write_text("new")
+    (copy / "deep/er").mkdir(parents=True)
+    (copy / "deep/er/kept").write_text("kept")
+    mirror.link_tree(str(live), str(copy), keep={"gone", "deep/er", "a/b"})
+    assert sorted(snapshot(copy)) == ["a", "a/link", "deep", "deep/er", "deep/er/kept", "gone", "gone/new"]
+    assert (copy / "gone/new").read_text() == "new"
+
+
+def test_it_follows_what_has_changed_since(live: Path, copy: Path) -> None:
+    mirror.link_tree(str(live), str(copy), keep=set())
+    (live / "a/b/file").unlink()
+    (live / "a/b/file").write_text("two")  # another file of the same name
+    (live / "a/link").unlink()
+    (live / "a/link").mkdir()  # a folder in place of a link
+    (live / "gone/x").unlink()
+    (live / "gone").rmdir()
+    (live / "gone").write_text("a file in place of a folder")
+    (live / "new").write_text("new")
+    mirror.link_tree(str(live), str(copy), keep=set())
+    assert snapshot(copy) == snapshot(live)
+    before = {path: path.lstat().st_ino for path in copy.rglob("*")}
+    mirror.link_tree(str(live), str(copy), keep=set())
+    assert {path: path.lstat().st_ino for path in copy.rglob("*")} == before
+
+
+def test_everything_else_is_removed(live: Path) -> None:
+    mirror.remove_others(str(live), keep={"a/b"})
+    assert sorted(snapshot(live)) == ["a", "a/b", "a/b/file"]
+    mirror.remove_others(str(live), keep=set())
+    assert list(live.iterdir()) == []
