@@ -160,7 +160,8 @@ def test_the_receipt_spares_the_checksum(site: Path, monkeypatch: pytest.MonkeyP
     status = (site / "incoming" / TAR).stat()
     data = site / "data"
     data.mkdir()
-    stamp = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": "c" * 64}
+    stamp = {"path": TAR, "size": status.st_size, "mtime_ns": status.st_mtime_ns, "destinations": []}
+    stamp["sha256"] = "c" * 64
     args = {"data_archive": TAR, "release": "v3.2.0a", "data": str(data)}
 
     def write(archive: Any) -> None:
