@@ -7,8 +7,9 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Node(NamedTuple):
@@ -38,6 +39,11 @@ def contents(path: str | Path) -> dict[str, str]:
         for name, node in snapshot(path).items()
         if node.kind != "folder" and not os.path.basename(name).startswith(".anno")
     }
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    """The paths that are new, gone or not the same in two snapshots."""
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 
 
 def _node(path: str) -> Node:

@@ -10,6 +10,7 @@ looks at that file and at the job's result, both in one command, and prints a li
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shlex
 import time
@@ -42,8 +43,9 @@ class ProgressAction(ActionBase):
         if self._task.check_mode:
             # Reads little, and Ansible runs nothing in the background there.
             return self._execute_module(module_args=args, task_vars=task_vars)
-        folder = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
-        progress = args.setdefault("progress", f"{folder}/{secrets.token_hex(8)}.progress")
+        folder = self.get_shell_option("async_dir", default="~/.ansible_async")
+        own = f"{secrets.token_hex(8)}.progress"
+        args.setdefault("progress", f"{folder}/{own}")
         self._task.async_val = _LIMIT
         try:
             job = self._execute_module(module_args=args, task_vars=task_vars, wrap_async=True)
@@ -53,16 +55,22 @@ class ProgressAction(ActionBase):
         if "ansible_job_id" not in job:
             return job
         self._host = (task_vars or {}).get("inventory_hostname", "")
-        result = f"{folder}/{job['ansible_job_id']}"
+        # Only the target knows what ~ is there: Ansible's own guess is another one where HOME is not the user's home.
+        result = job["results_file"]
+        folder = os.path.dirname(result)
+        progress = f"{folder}/{own}" if args["progress"].endswith(own) else args["progress"]
         try:
             return self._follow(job["ansible_job_id"], result, progress)
         finally:
             self._low_level_execute_command(f"rm -f {shlex.quote(progress)} {shlex.quote(result)}")
 
     def _follow(self, job: str, result: str, progress: str) -> dict[str, Any]:
-        # The brackets keep pgrep from finding the shell that runs it.
-        alive = f"pgrep -f '[{job[0]}]{job[1:]}' || command -v pgrep >/dev/null || echo unknown"
-        parts = (alive, f"cat {shlex.quote(progress)} 2>/dev/null", f"cat {shlex.quote(result)}")
+        # The brackets, which the shell takes for a pattern too, keep pgrep from finding the shell that runs it.
+        name = f"[{job[0]}]{job[1:]}"
+        # The process was told its number without the pid at the end.
+        alive = f"pgrep -f '{name.partition('.')[0]}' || command -v pgrep >/dev/null || echo unknown"
+        folder = shlex.quote(os.path.dirname(result))
+        parts = (alive, f"cat {shlex.quote(progress)} 2>/dev/null", f"cat {folder}/{name}")
         look = f"; echo {_CUT}; ".join(parts)
         wait, shown = _FIRST_LOOK, float("-inf")
         while True:
