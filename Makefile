@@ -42,7 +42,7 @@ unit: setup ## Run the unit tests
 
 .PHONY: integration
 integration: setup ## Run the tests with whole deployments
-	pytest tests/integration
+	pytest tests/integration -n 2
 
 .PHONY: molecule
 molecule: setup ## Run all Molecule scenarios
