@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -79,7 +79,11 @@ def failure(server: Supervisord, name: str, wanted: str, timeout: float = 20) ->
 
 
 def alive(pid: int) -> bool:
-    return subprocess.run(["kill", "-0", str(pid)], capture_output=True, check=False).returncode == 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 # What it does
