@@ -65,10 +65,11 @@ class ProgressAction(ActionBase):
             self._low_level_execute_command(f"rm -f {shlex.quote(progress)} {shlex.quote(result)}")
 
     def _follow(self, job: str, result: str, progress: str) -> dict[str, Any]:
-        # The brackets, which the shell takes for a pattern too, keep pgrep from finding the shell that runs it.
+        # The brackets, which the shell takes for a pattern too, keep grep from finding itself and its shell.
         name = f"[{job[0]}]{job[1:]}"
         # The process was told its number without the pid at the end.
-        alive = f"pgrep -f '{name.partition('.')[0]}' || command -v pgrep >/dev/null || echo unknown"
+        number = name.partition(".")[0]
+        alive = f"grep -ls '{number}' /proc/[0-9]*/cmdline || [ -r /proc/self/cmdline ] || echo unknown"
         folder = shlex.quote(os.path.dirname(result))
         parts = (alive, f"cat {shlex.quote(progress)} 2>/dev/null", f"cat {folder}/{name}")
         look = f"; echo {_CUT}; ".join(parts)
