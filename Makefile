@@ -36,12 +36,16 @@ lint: setup ## Check style, types and Ansible practice
 	mypy -p ansible_collections.ousamg.anno.plugins
 	ansible-lint --offline --profile production
 
+.PHONY: setup-tests
+setup-tests: # Also the programs that some tests need
+	@scripts/setup.sh tests
+
 .PHONY: unit
-unit: setup ## Run the unit tests
+unit: setup-tests ## Run the unit tests
 	pytest tests/unit -n 2
 
 .PHONY: integration
-integration: setup ## Run the tests with whole deployments
+integration: setup-tests ## Run the tests with whole deployments
 	pytest tests/integration -n 2
 
 .PHONY: molecule
@@ -51,6 +55,10 @@ molecule: setup ## Run all Molecule scenarios
 .PHONY: bench
 bench: setup ## Measure; the figures are ratios within one run
 	@tests/benchmark/run.sh
+
+.PHONY: torture
+torture: setup-tests ## Interrupt the data engine at every system call (half an hour; power cuts need root)
+	@PYTHONPATH=collections:tests python -m torture .ansible/torture
 
 .PHONY: sandbox
 sandbox: setup ## Make the sandbox anew and start its services

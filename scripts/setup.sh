@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv with everything that the collection, its sandbox and its tests need; nothing outside the checkout
 # is touched, unless root runs it and Debian packages are missing. A second run only looks at the stamp.
+# With the argument `tests` it also sees to programs that some tests need; without them these tests are skipped.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -91,10 +92,31 @@ install_missing() {
         die "missing: ${packages[*]}. What to do: run this line, then run again:" \
             "  sudo apt-get update && sudo apt-get install -y ${packages[*]}"
     fi
-    say "installing ${packages[*]} …"
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null ||
-        die "apt-get install -y ${packages[*]} failed. What to do: see its message above."
+    apt_install "${packages[@]}"
     find_python >/dev/null || die "no Python 3.11 or newer with venv was found, although ${packages[*]} are installed."
+}
+
+apt_install() {
+    say "installing $* …"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+        die "apt-get install -y $* failed. What to do: see its message above."
+}
+
+# Installs what interrupts, cuts the power and answers ssh in tests, or says how and goes on.
+install_for_tests() {
+    local packages=()
+    command -v strace >/dev/null || packages+=(strace)
+    command -v mkfs.ext4 >/dev/null || [[ -x /usr/sbin/mkfs.ext4 ]] || packages+=(e2fsprogs)
+    [[ -x /usr/sbin/sshd ]] || packages+=(openssh-server)
+    command -v ssh >/dev/null || packages+=(openssh-client)
+    ((${#packages[@]})) || return 0
+    if [[ $EUID != 0 ]] || ! command -v apt-get >/dev/null; then
+        say "without ${packages[*]} some tests are skipped. To run them all:" \
+            "sudo apt-get update && sudo apt-get install -y ${packages[*]}"
+        return
+    fi
+    apt-get update -qq >/dev/null || die "apt-get update failed. What to do: mend /etc/apt, then run again."
+    apt_install "${packages[@]}"
 }
 
 make_venv() {
@@ -117,3 +139,4 @@ if ! has_gnu_tar || ! command -v git >/dev/null || [[ $(state 2>/dev/null) != "$
     install_missing
     [[ $(state 2>/dev/null) == "$(cat "$stamp" 2>/dev/null)" ]] || make_venv
 fi
+if [[ ${1-} == tests ]]; then install_for_tests; fi

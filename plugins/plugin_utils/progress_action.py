@@ -4,11 +4,13 @@
 """An action that shows how far its module has come.
 
 The module runs in the background of the target (as with ``async``) and writes its state to a small file; this side
-looks at that file and at the job's result, both in one command, and prints a line now and then.
+looks at that file and at the job's result, both in one command, and prints a line now and then. The work does not
+depend on the connection: when that breaks, this side tries again for a while, and the work goes on meanwhile.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -16,10 +18,11 @@ import shlex
 import time
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.progress import line
+from ansible_collections.ousamg.anno.plugins.module_utils.progress import duration, line
 
 display = Display()
 
@@ -27,6 +30,8 @@ display = Display()
 _SHOW_EVERY = 5.0
 _FIRST_LOOK, _LAST_LOOK = 0.1, 1.0
 _LIMIT = 14 * 24 * 3600
+# Seconds without a connection until this side gives up (the work does not), and between two tries.
+_PATIENCE, _RETRY = 900.0, 2.0
 # Between the parts of one look.
 _CUT = "--anno--"
 
@@ -62,7 +67,9 @@ class ProgressAction(ActionBase):
         try:
             return self._follow(job["ansible_job_id"], result, progress)
         finally:
-            self._low_level_execute_command(f"rm -f {shlex.quote(progress)} {shlex.quote(result)}")
+            # Two small files may stay where nobody answers any more.
+            with contextlib.suppress(AnsibleConnectionFailure):
+                self._low_level_execute_command(f"rm -f {shlex.quote(progress)} {shlex.quote(result)}")
 
     def _follow(self, job: str, result: str, progress: str) -> dict[str, Any]:
         # The brackets, which the shell takes for a pattern too, keep grep from finding itself and its shell.
@@ -75,7 +82,9 @@ class ProgressAction(ActionBase):
         look = f"; echo {_CUT}; ".join(parts)
         wait, shown = _FIRST_LOOK, float("-inf")
         while True:
-            answer = self._low_level_execute_command(look)
+            answer = self._ask(look)
+            if answer is None:
+                return self._lost(result)
             process, state, output = ([*answer["stdout"].split(f"{_CUT}\n"), "", ""])[:3]
             told, outcome = _read(state, {}), _read(output, {"started": 1})
             done = "started" not in outcome
@@ -89,6 +98,33 @@ class ProgressAction(ActionBase):
                 return self._parse_returned_data({**answer, "stdout": output}, "legacy")
             time.sleep(wait)
             wait = min(wait * 1.5, _LAST_LOOK)
+
+    def _ask(self, command: str) -> dict[str, Any] | None:
+        """The command's answer; None where the target could not be reached for too long."""
+        broken = None
+        while True:
+            try:
+                answer = self._low_level_execute_command(command)
+            except AnsibleConnectionFailure as error:
+                if broken is None:
+                    broken = time.monotonic()
+                    display.display(f"[{self._host}] the connection is lost, the work goes on there; trying again …")
+                    display.vv(str(error))
+                if time.monotonic() - broken > _PATIENCE:
+                    return None
+                with contextlib.suppress(Exception):  # what is left of it is in the way of a new one
+                    self._connection.reset()
+                time.sleep(_RETRY)
+                continue
+            if broken is not None:
+                display.display(f"[{self._host}] connected again after {duration(time.monotonic() - broken)}")
+            # ssh with a terminal ends lines as terminals do.
+            return {**answer, "stdout": answer["stdout"].replace("\r\n", "\n")}
+
+    def _lost(self, result: str) -> dict[str, Any]:
+        found = f"{self._host} has not answered for {duration(_PATIENCE)}; {self._task.action} works on there by itself"
+        todo = "Restore the connection and run again: while the work goes on the lock says so, then it is taken over."
+        return {"failed": True, **AnnoError(result, found, "a connection to its end", todo).result()}
 
     def _died(self, result: str, last_words: str) -> dict[str, Any]:
         found = f"the process of {self._task.action} on {self._host} ended without a result"

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import support_sshd
 import support_tar as tar
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +42,7 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def unpack(archive: Path, data: Path) -> subprocess.Popen[str]:
+def unpack(archive: Path, data: Path, connection: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "LC_ALL": "C.UTF-8",
@@ -48,11 +50,33 @@ def unpack(archive: Path, data: Path) -> subprocess.Popen[str]:
         "ANSIBLE_HOME": str(data.parent / "home"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+    variables = {"ansible_connection": "local", **(connection or {}), "ansible_python_interpreter": sys.executable}
     command = [
-        "ansible", "localhost", "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}",
+        "ansible", "tsd", "-i", "tsd,", "-e", json.dumps(variables),
         "-m", "ousamg.anno.data_unpack", "-a", f"src={archive} data={data}",
     ]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    # Not a pipe: ssh's master, which outlives the command, would keep it open.
+    with output_of(data).open("wb") as output:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+
+
+def output_of(data: Path) -> Path:
+    return data.with_name("output.txt")
+
+
+def end(run: subprocess.Popen[bytes], data: Path) -> str:
+    """Wait for it, and return what it said."""
+    run.wait(120)
+    return output_of(data).read_text()
+
+
+def wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], data: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if run.poll() is not None or time.monotonic() > deadline:
+            run.kill()
+            pytest.fail(f"waited in vain: {end(run, data)}")
+        time.sleep(0.01)
 
 
 def test_a_killed_process_is_told_and_the_next_run_converges(archive: Path, tmp_path: Path) -> None:
@@ -60,12 +84,9 @@ def test_a_killed_process_is_told_and_the_next_run_converges(archive: Path, tmp_
     data.mkdir()
     run = unpack(archive, data)
     written = tmp_path / ".data.anno/next/big/zeros"
-    deadline = time.monotonic() + 60
-    while not written.exists():
-        assert run.poll() is None and time.monotonic() < deadline, run.communicate()[0]
-        time.sleep(0.01)
+    wait_for(written.exists, run, data)
     os.kill(json.loads((tmp_path / ".data.anno/lock").read_text())["pid"], signal.SIGKILL)
-    output, _ = run.communicate(timeout=60)
+    output = end(run, data)
     assert run.returncode != 0
     assert "ended without a result" in output
     assert "run again: it converges" in output
@@ -73,9 +94,35 @@ def test_a_killed_process_is_told_and_the_next_run_converges(archive: Path, tmp_
     assert list(data.iterdir()) == []
 
     again = unpack(archive, data)
-    output, _ = again.communicate(timeout=120)
+    output = end(again, data)
     assert again.returncode == 0, output
-    assert re.search(r"\[localhost\] unpack .*: \d+ %, .* of 1\.1 GB, .*/s", output), output
+    assert re.search(r"\[tsd\] unpack .*: \d+ %, .* of 1\.1 GB, .*/s", output), output
     assert (data / "big/zeros").stat().st_size == SIZE
     assert os.listdir(tmp_path / ".data.anno/generations")
+    assert not written.exists()
+
+
+@pytest.mark.skipif(support_sshd.missing() is not None, reason=str(support_sshd.missing()))
+def test_work_goes_on_without_its_connection(archive: Path, tmp_path: Path) -> None:
+    """The ssh sessions are killed and the server is away for a while: the work does not notice, the play says so."""
+    data = tmp_path / "data"
+    data.mkdir()
+    written = tmp_path / ".data.anno/next/big/zeros"
+    with support_sshd.Server(tmp_path / "sshd") as server:
+        run = unpack(archive, data, server.variables())
+        wait_for(written.exists, run, data)
+        worker = json.loads((tmp_path / ".data.anno/lock").read_text())["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            server.stop()
+            lost = "[tsd] the connection is lost, the work goes on there; trying again …"
+            wait_for(lambda: lost in output_of(data).read_text(), run, data)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        server.start()
+        output = end(run, data)
+    assert run.returncode == 0, output
+    assert re.search(r"\[tsd\] connected again after \d+ s", output), output
+    assert "Traceback" not in output
+    assert (data / "big/zeros").stat().st_size == SIZE
     assert not written.exists()
