@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
-from ansible_collections.ousamg.anno.plugins.module_utils import files, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, files
 
 _STEPS = ("link", "mkdir", "open", "rename", "rmdir", "symlink", "unlink", "write")
 _TAKES_ROOM = ("link", "mkdir", "open", "symlink", "write")
@@ -39,7 +39,7 @@ def _before_each_step(act: Callable[[int, str], None]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name in _STEPS:
             stack.enter_context(mock.patch.object(os, name, wrap(name, getattr(os, name))))
-        stack.enter_context(mock.patch.object(generation, "exchange", wrap("exchange", files.exchange)))
+        stack.enter_context(mock.patch.object(data_switch, "exchange", wrap("exchange", files.exchange)))
         yield
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.ousamg.anno.plugins.module_utils import data_folder, generation, lock
+from ansible_collections.ousamg.anno.plugins.module_utils import data_folder, data_switch, generation, lock
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Change, Contents
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import Kept, Store
 
@@ -52,7 +52,7 @@ def check(data: str, to: str | None) -> Plan:
     """A dry run of :func:`apply`."""
     store = generation.open_store(data)
     lock.check(store.lock)
-    generation.check_recovered(store)
+    data_switch.check_recovered(store)
     return plan(store, to)
 
 
@@ -60,11 +60,11 @@ def apply(data: str, to: str | None, keep: bool) -> tuple[Plan, Outcome | None]:
     """Switch back. With ``keep=False`` what was live is not kept to be returned to, but made ready as the next one:
     so a deployment that failed after its switch leaves everything as it was before."""
     store = generation.open_store(data)
-    with generation.locked(store, "rollback"):
+    with data_switch.locked(store, "rollback"):
         planned = plan(store, to)
         if planned.to is None:
             return planned, None
-        strategy, former = generation.switch(store, planned.to.path, keep=keep)
+        strategy, former = data_switch.switch(store, planned.to.path, keep=keep)
         return planned, Outcome(planned.to.id, former, strategy)
 
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
     data_folder,
+    data_switch,
     generation,
     lock,
     mirror,
@@ -48,7 +49,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import So
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, HARDLINK
 
 AUTO = "auto"
-STRATEGIES = (AUTO, generation.RENAMES, generation.PACKAGES)
+STRATEGIES = (AUTO, data_switch.RENAMES, data_switch.PACKAGES)
 
 # Written anew for each generation; everything else at the top level is taken over.
 _LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
@@ -205,7 +206,7 @@ def check(request: Request) -> tuple[Situation, Plan]:
     """A dry run: the plan of what :func:`apply` would do now. Raises what apply would raise before it starts."""
     store = generation.open_store(request.data)
     lock.check(store.lock)
-    generation.check_recovered(store)
+    data_switch.check_recovered(store)
     situation = inspect(request)
     return situation, plan(request, situation)
 
@@ -213,13 +214,13 @@ def check(request: Request) -> tuple[Situation, Plan]:
 def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
     """Do it. On any failure the live generation is as it was, and what was half built is removed."""
     store = generation.open_store(request.data)
-    with generation.locked(store, f"unpack {os.path.basename(request.src)}"):
+    with data_switch.locked(store, f"unpack {os.path.basename(request.src)}"):
         situation = inspect(request)
         planned = plan(request, situation)
         removed: list[str] = []
         if not planned.reasons:
             if request.activate and request.keep_generations is not None:
-                removed = generation.prune(store, request.keep_generations)
+                removed = data_switch.prune(store, request.keep_generations)
             return situation, planned, Outcome(generation.id_of(store.data), None, None, False, tuple(removed))
         index = situation.archive
         reused = index is not None and _is_ready(request, store, index, planned.extract)
@@ -231,11 +232,11 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
         if not request.activate:
             return situation, planned, Outcome(built, None, None, reused, ())
         allow = request.strategy == AUTO
-        strategy, former = generation.switch(store, store.next, allow_exchange=allow)
+        strategy, former = data_switch.switch(store, store.next, allow_exchange=allow)
         if request.keep_generations is not None:
             # The new generation is live: what cannot be removed now is for the next run to tell.
             with contextlib.suppress(OSError):
-                removed = generation.prune(store, request.keep_generations)
+                removed = data_switch.prune(store, request.keep_generations)
         return situation, planned, Outcome(built, former, strategy, reused, tuple(removed))
 
 
@@ -434,7 +435,7 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
         os.mkdir(store.next, 0o700)
         stamp = _unpack(request, store, situation.archive, planned) if situation.archive else former.get("archive")
     # A mount point can be neither exchanged nor renamed.
-    by_parts = request.strategy == generation.PACKAGES or store.inside
+    by_parts = request.strategy == data_switch.PACKAGES or store.inside
     whole = not by_parts and _take_over(store, destinations)
     mirror.copy_attributes(store.data, store.next)
     for name, text in zip(_LISTS, (planned.sources_text, planned.config_text)):

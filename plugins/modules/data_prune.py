@@ -56,7 +56,7 @@ kept:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ousamg.anno.plugins.module_utils import generation
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 
 
@@ -76,8 +76,8 @@ def main() -> None:
         before = [kept.id for kept in generation.kept(store)]
         removed = before[keep:]
         if removed and not module.check_mode:
-            with generation.locked(store, "prune"):
-                removed = generation.prune(store, keep)
+            with data_switch.locked(store, "prune"):
+                removed = data_switch.prune(store, keep)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
     kept = [name for name in before if name not in removed]

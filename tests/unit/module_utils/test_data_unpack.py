@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import support_tar as tar
-from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, extract, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, data_unpack, extract, generation
+from ansible_collections.ousamg.anno.plugins.module_utils.data_switch import EXCHANGE, PACKAGES
 from ansible_collections.ousamg.anno.plugins.module_utils.data_unpack import Outcome, Request, UnpackError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
-from ansible_collections.ousamg.anno.plugins.module_utils.generation import EXCHANGE, PACKAGES
 from support_faults import broken_disk, full_disk, memory_folder, run_and_kill
 from support_tree import contents, snapshot
 
@@ -33,7 +33,7 @@ def tmp_path() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on disk after a power cut is not looked at here: no waiting for the disk."""
-    for module in (generation, data_unpack):
+    for module in (data_switch, data_unpack):
         monkeypatch.setattr(module, "sync_filesystem", lambda path: None)
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     monkeypatch.setattr(extract, "_BLOCK", 4096)

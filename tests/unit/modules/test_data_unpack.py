@@ -17,7 +17,13 @@ from typing import Any
 
 import pytest
 import support_tar as tar
-from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, generation, lock, vcfanno_config
+from ansible_collections.ousamg.anno.plugins.module_utils import (
+    data_switch,
+    data_unpack,
+    generation,
+    lock,
+    vcfanno_config,
+)
 from support_data import ARCHIVE, CLINVAR, FASTA, HGMD, SEQREPO, Site, below, copy_site, make_site, replace
 from support_tree import contents, snapshot
 
@@ -442,7 +448,7 @@ def test_an_old_generation_that_cannot_be_removed_does_not_undo_success(
     def refuse(store: Any, keep: int) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), store.generations)
 
-    monkeypatch.setattr(generation, "prune", refuse)
+    monkeypatch.setattr(data_switch, "prune", refuse)
     assert not unpack(keep_generations=0, dry=False).failed
     result = unpack(keep_generations=0, dry=False)
     assert result.failed and "EACCES" in result["found"]

@@ -1,0 +1,255 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The switch from one generation of a data folder to another, under a lock and a journal.
+
+A full generation is switched to by one exchange of two folders, or by two renames; a partial one by two renames for
+each part. Whatever a kill leaves behind, :func:`recover` finishes or undoes from the journal before anything else
+happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
+from ansible_collections.ousamg.anno.plugins.module_utils.files import (
+    exchange,
+    remove_tree,
+    sync_filesystem,
+    sync_folder,
+    write_atomic,
+)
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
+    PARTIAL,
+    RECEIPT,
+    RECORD,
+    GenerationError,
+    Store,
+)
+
+EXCHANGE, RENAMES, PACKAGES = "exchange", "renames", "packages"
+_NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+class Part(NamedTuple):
+    """One thing that a partial switch moves: a path below the data folder, a ``file`` or a folder; whether the live
+    folder has one that goes, and whether one comes in its place."""
+
+    path: str
+    file: bool
+    goes: bool
+    comes: bool
+
+
+@contextlib.contextmanager
+def locked(store: Store, purpose: str) -> Iterator[None]:
+    """Hold the store's lock, with whatever an interrupted run left behind brought in order first.
+
+    The state folder is made for it, and removed again if nothing was left in it. Raises LockError.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.callback(_rmdir_if_empty, store.state)
+        while True:
+            os.makedirs(store.state, 0o775, exist_ok=True)
+            try:
+                stack.enter_context(lock.held(store.lock, purpose))
+                break
+            except FileNotFoundError:
+                continue  # another run removed the empty state folder just now
+        stack.callback(_rmdir_if_empty, store.generations)
+        recover(store)
+        with contextlib.suppress(OSError):  # not in the way
+            remove_tree(store.trash)
+        yield
+
+
+def _rmdir_if_empty(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+
+
+def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bool = True) -> tuple[str, str]:
+    """Make the complete, synced generation in the folder ``incoming`` the live one.
+
+    What was live becomes the latest kept generation, or with ``keep=False`` the next one again.
+    Returns the strategy that was used and the id under which the former generation is kept.
+    """
+    former = generation.id_of(store.data)
+    if keep:
+        os.makedirs(store.generations, 0o775, exist_ok=True)
+        order = max([other.order for other in generation.kept(store)], default=0) + 1
+        retired = os.path.join(store.generations, f"{order:06d}.{former}")
+    else:
+        generation.remove_next(store)
+        retired = store.next
+    journal: dict[str, Any] = {
+        "incoming": incoming,
+        "retired": retired,
+        "new": os.stat(incoming).st_ino,
+        "generation": generation.id_of(incoming),
+    }
+    parts = _incoming_parts(store, incoming) if os.path.lexists(os.path.join(incoming, PARTIAL)) else None
+    if parts is not None:
+        journal["parts"] = [part._asdict() for part in parts]
+    try:
+        write_atomic(store.journal, (json.dumps(journal, indent=2) + "\n").encode(), RECORD)
+        if parts is not None:
+            strategy = PACKAGES
+            _switch_parts(store, incoming, retired, parts, journal["generation"])
+        else:
+            strategy = _switch_whole(store, incoming, retired, allow_exchange)
+        _settle(store)
+    except OSError:
+        with contextlib.suppress(OSError):
+            _undo(store, journal)
+        raise
+    with contextlib.suppress(OSError):  # tried again by whoever comes next
+        remove_tree(store.trash)
+    return strategy, former
+
+
+def recover(store: Store) -> None:
+    """Finish or undo the switch that the journal tells of; nothing where there is no journal."""
+    journal = _read_journal(store)
+    if journal is None:
+        return
+    incoming, retired = journal["incoming"], journal["retired"]
+    if "parts" in journal:
+        parts = [Part(**part) for part in journal["parts"]]
+        _switch_parts(store, incoming, retired, parts, journal["generation"])
+    elif not os.path.lexists(store.data):
+        os.rename(incoming, store.data)
+    elif os.stat(store.data).st_ino == journal["new"] and os.path.lexists(incoming):
+        os.rename(incoming, retired)
+    _settle(store)
+
+
+def check_recovered(store: Store) -> None:
+    """Raise GenerationError where a switch was interrupted; for a dry run, which may not mend it."""
+    if os.path.exists(store.journal):
+        found = "a switch was interrupted here (its journal is there)"
+        todo = "Run the deployment or the rollback (not the dry run): it brings this in order first."
+        raise GenerationError(store.journal, found, "no journal", todo)
+
+
+def prune(store: Store, keep: int) -> list[str]:
+    """Remove the oldest kept generations until ``keep`` are left; returns the ids of those removed.
+
+    Each is renamed first, so that an interrupted removal leaves no half generation to return to.
+    """
+    surplus = generation.kept(store)[keep:]
+    for former in surplus:
+        remove_tree(store.trash)
+        os.rename(former.path, store.trash)
+        remove_tree(store.trash)
+    return [former.id for former in surplus]
+
+
+def _switch_whole(store: Store, incoming: str, retired: str, allow_exchange: bool) -> str:
+    if allow_exchange:
+        try:
+            exchange(incoming, store.data)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+        else:
+            sync_folder(os.path.dirname(store.data))
+            os.rename(incoming, retired)
+            return EXCHANGE
+    os.rename(store.data, retired)
+    os.rename(incoming, store.data)
+    sync_folder(os.path.dirname(store.data))
+    return RENAMES
+
+
+def _incoming_parts(store: Store, incoming: str) -> list[Part]:
+    """Folders first, the receipt last: it tells that the rest is in place."""
+    with open(os.path.join(incoming, PARTIAL), encoding="utf-8") as stream:
+        content = json.load(stream)
+    files = [path for path in content["files"] if path != RECEIPT] + [RECEIPT]
+    return [
+        Part(
+            path,
+            path in files,
+            os.path.lexists(os.path.join(store.data, path)),
+            os.path.lexists(os.path.join(incoming, path)),
+        )
+        for path in (*content["folders"], *files)
+    ]
+
+
+def _switch_parts(store: Store, incoming: str, retired: str, parts: Sequence[Part], base: str) -> None:
+    """Move part by part; each step looks at what is there, so that it can be done again after a kill."""
+    os.makedirs(retired, 0o775, exist_ok=True)
+    generation.mark_partial(retired, [p.path for p in parts if p.file], [p.path for p in parts if not p.file], base)
+    for part in parts:
+        live, old, new = (os.path.join(base, part.path) for base in (store.data, retired, incoming))
+        if part.goes and not os.path.lexists(old):
+            os.makedirs(os.path.dirname(old), 0o775, exist_ok=True)
+            if part.file and part.comes:
+                # A copy: the file is replaced by one rename and never missing.
+                shutil.copy2(live, old + ".new", follow_symlinks=False)
+                os.rename(old + ".new", old)
+            else:
+                os.rename(live, old)
+        if part.comes and os.path.lexists(new):
+            os.makedirs(os.path.dirname(live), 0o775, exist_ok=True)
+            os.rename(new, live)
+    sync_filesystem(store.data)
+    if os.path.lexists(incoming):  # emptied: it is no generation any longer
+        remove_tree(store.trash)
+        os.rename(incoming, store.trash)
+
+
+def _undo(store: Store, journal: Mapping[str, Any]) -> None:
+    """After an error in a switch, not a kill: back to what was live. What cannot be undone stays in the journal."""
+    incoming, retired = journal["incoming"], journal["retired"]
+    if "parts" in journal and not os.path.lexists(incoming):
+        os.rename(store.trash, incoming)
+    for part in reversed([Part(**part) for part in journal.get("parts", [])]):
+        live, old, new = (os.path.join(base, part.path) for base in (store.data, retired, incoming))
+        if part.comes and not os.path.lexists(new):
+            os.rename(live, new)
+        if part.goes and os.path.lexists(old):
+            os.rename(old, live)
+    if "parts" in journal:
+        remove_tree(retired)
+    elif not os.path.lexists(store.data):
+        os.rename(retired, store.data)
+    elif os.stat(store.data).st_ino == journal["new"] and os.path.lexists(incoming):
+        exchange(incoming, store.data)
+    elif os.stat(store.data).st_ino == journal["new"]:
+        os.rename(store.data, incoming)
+        os.rename(retired, store.data)
+    _settle(store)
+
+
+def _read_journal(store: Store) -> dict[str, Any] | None:
+    try:
+        with open(store.journal, encoding="utf-8") as stream:
+            journal: dict[str, Any] = json.load(stream)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        # It is renamed into place complete: somebody else has written it.
+        found = f"the journal of a switch cannot be read: {error}"
+        todo = "Compare the data folder with its generations, then remove the journal."
+        raise GenerationError(store.journal, found, "the JSON that a switch writes", todo) from None
+    return journal
+
+
+def _settle(store: Store) -> None:
+    """The switch is done: make it durable, then forget the journal."""
+    for folder in (store.generations, store.state, os.path.dirname(store.data)):
+        if os.path.isdir(folder):
+            sync_folder(folder)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(store.journal)
+    sync_folder(store.state)
