@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import sources_json, vcfanno_config
+from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import read_receipt
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
@@ -55,11 +56,16 @@ def read_text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", newline="") as stream:
             return stream.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except UnicodeDecodeError as error:
         todo = "Mend the file, or restore it from a copy that is right."
         raise FolderError(path, f"it is not UTF-8 (byte {error.start})", "text", todo) from None
+
+
+def ready_digest(folder: str) -> str:
+    """The SHA-256 of a package folder's DATA_READY; that of nothing where there is none."""
+    return hashlib.sha256(read_text(os.path.join(folder, DATA_READY)).encode()).hexdigest()
 
 
 def text_diff(name: str, before: str, after: str) -> dict[str, str]:

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ansible_collections.ousamg.anno.plugins.module_utils import data_folder, data_switch, generation, lock
+from ansible_collections.ousamg.anno.plugins.module_utils import (
+    data_folder,
+    data_switch,
+    generation,
+    lock,
+    sources_json,
+)
+from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Change, Contents
-from ansible_collections.ousamg.anno.plugins.module_utils.generation import Kept, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError, Kept, Partial, Store
 
 
 class Plan(NamedTuple):
@@ -30,13 +39,61 @@ class Outcome(NamedTuple):
     strategy: str
 
 
-def plan(store: Store, to: str | None) -> Plan:
-    """What returning to the kept generation ``to`` (None: the latest) would change. Raises GenerationError."""
+def obstacle(store: Store, live_id: str, kept: Kept) -> str | None:
+    """Why a kept generation cannot be returned to as things are, in clauses; None where it can."""
+    partial = generation.read_partial(kept.path)
+    return _other_base(live_id, partial) or "; ".join(_missing(store, kept, partial)) or None
+
+
+def _other_base(live_id: str, partial: Partial | None) -> str | None:
+    if partial is None or partial.base == live_id:
+        return None
+    return f"it holds only what differs from {partial.base}, which is not live: return to that one first"
+
+
+def _missing(store: Store, kept: Kept, partial: Partial | None) -> Iterator[str]:
+    """What a kept generation lacks of what its receipt tells of, a clause for each."""
+    receipt = generation.read_receipt(kept.path)
+    if not os.path.isfile(os.path.join(kept.path, sources_json.FILE_NAME)):
+        yield f"its {sources_json.FILE_NAME} is missing"
+    if receipt is None and not kept.id.startswith(generation.ADOPTED):
+        yield f"its {generation.RECEIPT} is missing or none"
+    for record in (receipt or {}).get("packages", []):
+        destination = record["destination"]
+        # What a partial generation does not hold is taken from what is live.
+        top = kept.path if partial is None or destination in partial.folders else store.data
+        folder = os.path.join(top, destination)
+        if not os.path.isdir(folder):
+            yield f"its folder {destination} is missing"
+        elif not os.path.lexists(os.path.join(folder, DATA_READY)):
+            yield f"its {destination}/{DATA_READY} is missing"
+        elif data_folder.ready_digest(folder) != record["ready"]:
+            yield f"its {destination}/{DATA_READY} is not the one that its receipt tells of"
+
+
+def _choose(store: Store, to: str | None, live_id: str, keep: bool) -> Kept:
+    chosen = generation.find(store, to)
+    found = obstacle(store, live_id, chosen) if keep else _other_base(live_id, generation.read_partial(chosen.path))
+    if found is not None:
+        expected = f"a complete generation, one of: {', '.join(kept.id for kept in generation.kept(store))}"
+        todo = "Put back what is missing, return to another one, or deploy the release that is wanted."
+        raise GenerationError(
+            chosen.path, f"the generation {chosen.id} cannot be returned to: {found}", expected, todo
+        )  # fmt: skip
+    return chosen
+
+
+def plan(store: Store, to: str | None, keep: bool = True) -> Plan:
+    """What returning to the kept generation ``to`` (None: the latest) would change.
+
+    Raises GenerationError where it cannot be returned to. With ``keep=False``, which undoes a switch, it is not asked
+    to be complete: what was live before the first deployment may be an empty folder.
+    """
     live_id = generation.id_of(store.data)
     live = data_folder.read_contents(store.data)
     if to == live_id:
         return Plan(None, live_id, (), live, live)
-    chosen = generation.find(store, to)
+    chosen = _choose(store, to, live_id, keep)
     wanted = data_folder.read_contents(chosen.path)
     names = sorted({*live.sources, *wanted.sources})
     versions = [
@@ -48,12 +105,12 @@ def plan(store: Store, to: str | None) -> Plan:
     return Plan(chosen, live_id, changes, live, wanted)
 
 
-def check(data: str, to: str | None) -> Plan:
+def check(data: str, to: str | None, keep: bool = True) -> Plan:
     """A dry run of :func:`apply`."""
     store = generation.open_store(data)
     lock.check(store.lock)
     data_switch.check_recovered(store)
-    return plan(store, to)
+    return plan(store, to, keep)
 
 
 def apply(data: str, to: str | None, keep: bool) -> tuple[Plan, Outcome | None]:
@@ -61,7 +118,7 @@ def apply(data: str, to: str | None, keep: bool) -> tuple[Plan, Outcome | None]:
     so a deployment that failed after its switch leaves everything as it was before."""
     store = generation.open_store(data)
     with data_switch.locked(store, "rollback"):
-        planned = plan(store, to)
+        planned = plan(store, to, keep)
         if planned.to is None:
             return planned, None
         strategy, former = data_switch.switch(store, planned.to.path, keep=keep)

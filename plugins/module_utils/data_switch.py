@@ -27,14 +27,15 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     write_atomic,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
-    PARTIAL,
     RECEIPT,
     RECORD,
     GenerationError,
+    Partial,
     Store,
 )
 
 EXCHANGE, RENAMES, PACKAGES = "exchange", "renames", "packages"
+_TRASH = "trash."
 _NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -65,8 +66,6 @@ def locked(store: Store, purpose: str) -> Iterator[None]:
                 continue  # another run removed the empty state folder just now
         stack.callback(_rmdir_if_empty, store.generations)
         recover(store)
-        with contextlib.suppress(OSError):  # not in the way
-            remove_tree(store.trash)
         yield
 
 
@@ -76,7 +75,7 @@ def _rmdir_if_empty(path: str) -> None:
 
 
 def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bool = True) -> tuple[str, str]:
-    """Make the complete, synced generation in the folder ``incoming`` the live one.
+    """Make the complete, synced generation in the folder ``incoming`` the live one. No tree is walked for it.
 
     What was live becomes the latest kept generation, or with ``keep=False`` the next one again.
     Returns the strategy that was used and the id under which the former generation is kept.
@@ -87,15 +86,17 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
         order = max([other.order for other in generation.kept(store)], default=0) + 1
         retired = os.path.join(store.generations, f"{order:06d}.{former}")
     else:
-        generation.remove_next(store)
         retired = store.next
+        if os.path.lexists(retired):
+            _discard(store, retired)
     journal: dict[str, Any] = {
         "incoming": incoming,
         "retired": retired,
         "new": os.stat(incoming).st_ino,
         "generation": generation.id_of(incoming),
     }
-    parts = _incoming_parts(store, incoming) if os.path.lexists(os.path.join(incoming, PARTIAL)) else None
+    partial = generation.read_partial(incoming)
+    parts = None if partial is None else _parts(store, incoming, partial)
     if parts is not None:
         journal["parts"] = [part._asdict() for part in parts]
     try:
@@ -110,8 +111,7 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
         with contextlib.suppress(OSError):
             _undo(store, journal)
         raise
-    with contextlib.suppress(OSError):  # tried again by whoever comes next
-        remove_tree(store.trash)
+    _remove_discarded(store, incoming, retired)
     return strategy, former
 
 
@@ -124,6 +124,7 @@ def recover(store: Store) -> None:
     if "parts" in journal:
         parts = [Part(**part) for part in journal["parts"]]
         _switch_parts(store, incoming, retired, parts, journal["generation"])
+        _remove_discarded(store, incoming)
     elif not os.path.lexists(store.data):
         os.rename(incoming, store.data)
     elif os.stat(store.data).st_ino == journal["new"] and os.path.lexists(incoming):
@@ -142,14 +143,48 @@ def check_recovered(store: Store) -> None:
 def prune(store: Store, keep: int) -> list[str]:
     """Remove the oldest kept generations until ``keep`` are left; returns the ids of those removed.
 
-    Each is renamed first, so that an interrupted removal leaves no half generation to return to.
+    Each is renamed first, so that an interrupted removal leaves no half generation to return to. With 0 nothing is
+    left to return to. What cannot be removed (a folder of another user in it) stays in the trash.
     """
     surplus = generation.kept(store)[keep:]
     for former in surplus:
-        remove_tree(store.trash)
-        os.rename(former.path, store.trash)
-        remove_tree(store.trash)
+        _discard(store, former.path)
+        empty_trash(store)
+    empty_trash(store)
     return [former.id for former in surplus]
+
+
+def trash(store: Store) -> list[str]:
+    """The paths of what is being removed: nothing returns to it, and only its room is missing."""
+    try:
+        names = os.listdir(store.state)
+    except FileNotFoundError:
+        return []
+    return [os.path.join(store.state, name) for name in sorted(names) if name.startswith(_TRASH)]
+
+
+def empty_trash(store: Store) -> None:
+    """Remove it, as far as this user may: it is in nobody's way."""
+    for path in trash(store):
+        with contextlib.suppress(OSError):
+            remove_tree(path)
+
+
+def _discarded(store: Store, path: str) -> str:
+    return os.path.join(store.state, _TRASH + os.path.basename(path))
+
+
+def _discard(store: Store, path: str) -> None:
+    """Out of the way by one rename, whatever its size; a full disk has room for that."""
+    place = _discarded(store, path)
+    remove_tree(place)  # only a kill leaves one of this name
+    os.rename(path, place)
+
+
+def _remove_discarded(store: Store, *paths: str) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # tried again by empty_trash
+            remove_tree(_discarded(store, path))
 
 
 def _switch_whole(store: Store, incoming: str, retired: str, allow_exchange: bool) -> str:
@@ -169,11 +204,9 @@ def _switch_whole(store: Store, incoming: str, retired: str, allow_exchange: boo
     return RENAMES
 
 
-def _incoming_parts(store: Store, incoming: str) -> list[Part]:
+def _parts(store: Store, incoming: str, partial: Partial) -> list[Part]:
     """Folders first, the receipt last: it tells that the rest is in place."""
-    with open(os.path.join(incoming, PARTIAL), encoding="utf-8") as stream:
-        content = json.load(stream)
-    files = [path for path in content["files"] if path != RECEIPT] + [RECEIPT]
+    files = [path for path in partial.files if path != RECEIPT] + [RECEIPT]
     return [
         Part(
             path,
@@ -181,7 +214,7 @@ def _incoming_parts(store: Store, incoming: str) -> list[Part]:
             os.path.lexists(os.path.join(store.data, path)),
             os.path.lexists(os.path.join(incoming, path)),
         )
-        for path in (*content["folders"], *files)
+        for path in (*partial.folders, *files)
     ]
 
 
@@ -204,15 +237,14 @@ def _switch_parts(store: Store, incoming: str, retired: str, parts: Sequence[Par
             os.rename(new, live)
     sync_filesystem(store.data)
     if os.path.lexists(incoming):  # emptied: it is no generation any longer
-        remove_tree(store.trash)
-        os.rename(incoming, store.trash)
+        _discard(store, incoming)
 
 
 def _undo(store: Store, journal: Mapping[str, Any]) -> None:
     """After an error in a switch, not a kill: back to what was live. What cannot be undone stays in the journal."""
     incoming, retired = journal["incoming"], journal["retired"]
     if "parts" in journal and not os.path.lexists(incoming):
-        os.rename(store.trash, incoming)
+        os.rename(_discarded(store, incoming), incoming)
     for part in reversed([Part(**part) for part in journal.get("parts", [])]):
         live, old, new = (os.path.join(base, part.path) for base in (store.data, retired, incoming))
         if part.comes and not os.path.lexists(new):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import posixpath
 import re
@@ -37,7 +36,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import (
     Change,
     Contents,
-    read_text,
+    ready_digest,
     source_digest,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
@@ -215,6 +214,7 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
     """Do it. On any failure the live generation is as it was, and what was half built is removed."""
     store = generation.open_store(request.data)
     with data_switch.locked(store, f"unpack {os.path.basename(request.src)}"):
+        data_switch.empty_trash(store)  # its room is needed
         situation = inspect(request)
         planned = plan(request, situation)
         removed: list[str] = []
@@ -291,11 +291,10 @@ def _wanted_records(request: Request, live: Contents) -> list[Mapping[str, Any]]
 
 def _is_untouched(record: Mapping[str, Any], live: Contents, store: Store) -> bool:
     """Nobody has replaced the package by hand since: its DATA_READY and its entry are those of the receipt."""
-    ready = read_text(os.path.join(store.data, record["destination"], DATA_READY))
     name = record["name"]
     if name is not None and (name not in live.sources or source_digest(live.sources[name]) != record["source"]):
         return False
-    return bool(hashlib.sha256(ready.encode()).hexdigest() == record["ready"])
+    return bool(ready_digest(os.path.join(store.data, record["destination"])) == record["ready"])
 
 
 def _same(a: Mapping[str, Source], b: Mapping[str, Source]) -> bool:
@@ -491,14 +490,13 @@ def _records(
 ) -> list[Mapping[str, Any]]:
     records = dict(situation.live.records)
     for package in planned.extract:
-        ready = read_text(os.path.join(store.next, package.destination, DATA_READY))
         records[package.destination] = {
             "name": package.name,
             "destination": package.destination,
             "version": package.version,
             "timestamp": package.timestamp,
             "source": source_digest(package.source),
-            "ready": hashlib.sha256(ready.encode()).hexdigest(),
+            "ready": ready_digest(os.path.join(store.next, package.destination)),
             "archive": stamp,
         }
     return [records[destination] for destination in sorted(records)]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import grp
@@ -145,12 +146,27 @@ def link_atomic(path: str, target: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder with everything in it; nothing happens where there is none. Links are removed, not followed."""
+    """Remove a folder with everything in it, also where this user's own folders in it are read-only; nothing happens
+    where there is none. Links are removed, not followed."""
     try:
         shutil.rmtree(path)
+    except PermissionError:
+        _make_writable(path)
+        shutil.rmtree(path, ignore_errors=True)
+        if os.path.lexists(path):
+            raise
     except FileNotFoundError:
         if os.path.lexists(path):
             raise
+
+
+def _make_writable(path: str) -> None:
+    os.chmod(path, 0o700)
+    for folder, folders, _files in os.walk(path):
+        for place in (os.path.join(folder, name) for name in folders):
+            if not os.path.islink(place):
+                with contextlib.suppress(PermissionError):  # another user's
+                    os.chmod(place, 0o700)
 
 
 def sha256_of(path: str) -> str:

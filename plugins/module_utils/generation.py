@@ -34,11 +34,13 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 
 RECEIPT = ".anno-receipt.json"
 PARTIAL = ".anno-partial.json"
+# How the id of a generation without a receipt begins.
+ADOPTED = "adopted-"
 RECORD = Ownership(0o664)
 
 _RECORD_KEYS = {"name", "destination", "version", "timestamp", "source", "ready", "archive"}
 _STAMP_KEYS = {"path", "size", "mtime_ns", "sha256", "destinations"}
-_KEPT = re.compile(r"(\d{6})\.(.+)")
+_KEPT = re.compile(r"(\d{6,})\.(.+)")
 
 
 class GenerationError(AnnoError):
@@ -52,14 +54,14 @@ class Kept(NamedTuple):
     id: str
     path: str
 
-    @property
-    def base(self) -> str | None:
-        """The id of the generation that a partial one differs from; None for a full one."""
-        try:
-            with open(os.path.join(self.path, PARTIAL), encoding="utf-8") as stream:
-                return str(json.load(stream)["base"])
-        except FileNotFoundError:
-            return None
+
+class Partial(NamedTuple):
+    """What a partial generation holds: files and folders, by paths below the data folder. All else is as in the
+    generation ``base``."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    base: str
 
 
 class Store(NamedTuple):
@@ -88,10 +90,6 @@ class Store(NamedTuple):
     @property
     def journal(self) -> str:
         return os.path.join(self.state, "journal.json")
-
-    @property
-    def trash(self) -> str:
-        return os.path.join(self.state, "trash")
 
 
 def open_store(data: str) -> Store:
@@ -139,7 +137,7 @@ def write_receipt(folder: str, receipt: Mapping[str, Any], ownership: Ownership)
 
 
 def kept(store: Store) -> list[Kept]:
-    """The generations that can be returned to, the latest first."""
+    """The generations that are kept to be returned to, the latest first."""
     try:
         names = os.listdir(store.generations)
     except FileNotFoundError:
@@ -159,7 +157,7 @@ def id_of(folder: str) -> str:
         changed = os.stat(os.path.join(folder, sources_json.FILE_NAME)).st_mtime
     except FileNotFoundError:
         changed = os.stat(folder).st_mtime
-    return f"adopted-{_stamp(datetime.fromtimestamp(changed, timezone.utc))}"
+    return f"{ADOPTED}{_stamp(datetime.fromtimestamp(changed, timezone.utc))}"
 
 
 def timestamp() -> str:
@@ -172,20 +170,16 @@ def _stamp(moment: datetime) -> str:
 
 
 def find(store: Store, to: str | None) -> Kept:
-    """The kept generation ``to``, or the latest. Raises GenerationError where it cannot be returned to."""
+    """The kept generation ``to``, or the latest. Raises GenerationError where it is not kept."""
     generations = kept(store)
-    names = ", ".join(generation.id for generation in generations) or "none"
     if not generations:
         found = "no earlier generation is kept"
         raise GenerationError(store.data, found, "one to return to", "Deploy the release that is wanted instead.")
     chosen = next((g for g in generations if to in (None, g.id)), None)
     if chosen is None:
+        names = ", ".join(generation.id for generation in generations)
         todo = "Choose one of those that are kept."
         raise GenerationError(store.data, f"the generation {to} is not kept", f"one of: {names}", todo)
-    base = chosen.base
-    if base not in (None, id_of(store.data)):
-        found = f"the generation {chosen.id} holds only what differs from {base}, which is not live"
-        raise GenerationError(store.data, found, f"one of: {names}", f"Return to {base} first, where it is kept.")
     return chosen
 
 
@@ -200,6 +194,21 @@ def mark_partial(folder: str, files: Sequence[str], folders: Sequence[str], base
     """Write down that a generation holds only these files and folders, all else being as in the generation ``base``."""
     content = json.dumps({"files": list(files), "folders": list(folders), "base": base}, indent=2) + "\n"
     write_atomic(os.path.join(folder, PARTIAL), content.encode(), RECORD)
+
+
+def read_partial(folder: str) -> Partial | None:
+    """What :func:`mark_partial` wrote; None for a full generation. Raises GenerationError."""
+    path = os.path.join(folder, PARTIAL)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = json.load(stream)
+        return Partial(tuple(content["files"]), tuple(content["folders"]), str(content["base"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        found = "what this partial generation holds cannot be read"
+        todo = "Leave this generation alone, and return to another or deploy the release that is wanted."
+        raise GenerationError(path, found, "the JSON that a switch writes", todo) from None
 
 
 def _is_mount_point(path: str) -> bool:

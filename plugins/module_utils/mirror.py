@@ -9,6 +9,8 @@ import contextlib
 import os
 import shutil
 
+from ansible_collections.ousamg.anno.plugins.module_utils.files import remove_tree
+
 
 def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
     """Make the folder ``copy`` hold what ``live`` holds, and nothing more: files and links as hard links, folders anew
@@ -26,9 +28,11 @@ def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
                 continue
             target = os.path.join(copy, entry.name)
             if entry.is_dir(follow_symlinks=False):
-                if not os.path.isdir(target) or os.path.islink(target):
+                if os.path.isdir(target) and not os.path.islink(target):
+                    os.chmod(target, 0o700)  # it may be as read-only as its original
+                else:
                     _remove(target)
-                    os.mkdir(target)
+                    os.mkdir(target, 0o700)
                 link_tree(entry.path, target, keep=keep, below=path + "/")
                 copy_attributes(entry.path, target)
             elif not _is_same(entry, target):
@@ -76,6 +80,6 @@ def _is_same(entry: os.DirEntry[str], target: str) -> bool:
 
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
+        remove_tree(path)
     elif os.path.lexists(path):
         os.unlink(path)

@@ -19,7 +19,9 @@ options:
     type: path
     required: true
   keep:
-    description: How many former generations are kept.
+    description:
+      - How many former generations are kept, the latest retired first; M(ousamg.anno.data_rollback) returns to that
+        one. With V(0) none is, and there is no way back.
     type: int
     default: 2
 attributes:
@@ -53,10 +55,16 @@ kept:
   returned: success
   type: list
   elements: str
+left:
+  description: Folders of removed generations that could not be removed whole, because something in them is another
+    user's. They only take room; the next run tries again.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, lock
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 
 
@@ -73,16 +81,22 @@ def main() -> None:
         module.fail_json(msg=f"keep: {keep} is negative. Expected: 0 or more. What to do: correct it.")
     try:
         store = generation.open_store(module.params["data"])
-        before = [kept.id for kept in generation.kept(store)]
-        removed = before[keep:]
-        if removed and not module.check_mode:
+        lock.check(store.lock)
+        if module.check_mode:
+            data_switch.check_recovered(store)
+        before = [former.id for former in generation.kept(store)]
+        if not module.check_mode and (before[keep:] or data_switch.trash(store)):
             with data_switch.locked(store, "prune"):
-                removed = data_switch.prune(store, keep)
+                before = [former.id for former in generation.kept(store)]
+                data_switch.prune(store, keep)
+        left = data_switch.trash(store)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
-    kept = [name for name in before if name not in removed]
+    kept, removed = before[:keep], before[keep:]
     diff = {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in kept)}
-    module.exit_json(changed=bool(removed), removed=removed, kept=kept, diff=diff)
+    if left and not module.check_mode:
+        module.warn(f"Not removed, another user's files are in it: {', '.join(left)}. Have root remove it.")
+    module.exit_json(changed=bool(removed), removed=removed, kept=kept, left=left, diff=diff)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ short_description: Switch a data folder back to a kept generation
 version_added: 0.1.0
 description:
   - Makes a former generation of a data folder the live one, by the same atomic switch that replaced it. What was live
-    is kept, so a second rollback returns to it.
+    is kept, so a second rollback returns to it. No tree is walked, so that it takes as long for any size.
+  - Refused, before anything is switched, where the generation is not complete any more (without its C(sources.json), or
+    without a package folder or C(DATA_READY) that its receipt tells of).
 options:
   data:
     description: The data folder.
@@ -22,7 +24,8 @@ options:
   keep:
     description:
       - With V(false) what is live now is not kept as a generation to return to, but made ready as the next one again.
-      - A deployment that fails after its switch uses it, to leave everything as it was.
+      - A deployment that fails after its switch uses it, to leave everything as it was, also where that was not
+        complete (the empty folder of a first deployment).
     type: bool
     default: true
 attributes:
@@ -101,9 +104,9 @@ def main() -> None:
     outcome = None
     try:
         if module.check_mode:
-            plan = data_rollback.check(module.params["data"], module.params["to"])
+            plan = data_rollback.check(**module.params)
         else:
-            plan, outcome = data_rollback.apply(module.params["data"], module.params["to"], module.params["keep"])
+            plan, outcome = data_rollback.apply(**module.params)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
     module.exit_json(**data_rollback.result(plan, outcome))

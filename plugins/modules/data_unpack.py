@@ -50,7 +50,8 @@ options:
     type: bool
     default: true
   keep_generations:
-    description: How many former generations are kept to roll back to. V(-1) keeps all. Only with O(activate=true).
+    description: How many former generations are kept to roll back to. V(-1) keeps all, V(0) none, so that there is no
+      way back. Only with O(activate=true).
     type: int
     default: 2
   strategy:

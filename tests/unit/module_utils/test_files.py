@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import files
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, OwnershipError
 from support_tree import snapshot
+from support_user import NOBODY, as_nobody, world_folder
 
 PLAIN = Ownership(0o640)
 
@@ -117,6 +118,26 @@ def test_remove_tree(tmp_path: Path) -> None:
     files.remove_tree(str(tmp_path / "tree"))
     assert os.listdir(tmp_path) == ["kept"]
     assert (tmp_path / "kept" / "file").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_read_only_folders_are_removed_where_they_are_ones_own() -> None:
+    with world_folder() as top:
+        for place in ("tree/own/sub", "tree/foreign"):
+            (top / place).mkdir(parents=True)
+            (top / place / "file").touch()
+        for path in (top, top / "tree", top / "tree/own", top / "tree/own/sub"):
+            os.chown(path, NOBODY, NOBODY)
+            path.chmod(0o555 if "own" in path.name or path.name == "sub" else 0o755)
+        with as_nobody(), pytest.raises(PermissionError):
+            files.remove_tree(str(top / "tree"))
+        assert os.listdir(top / "tree") == ["foreign"]
+        (top / "tree/foreign/file").unlink()
+        (top / "tree/own").mkdir(mode=0o555)
+        os.chown(top / "tree/own", NOBODY, NOBODY)
+        with as_nobody():
+            files.remove_tree(str(top / "tree"))
+        assert not (top / "tree").exists()
 
 
 def test_sha256(tmp_path: Path) -> None:

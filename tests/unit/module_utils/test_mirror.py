@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import mirror
 from support_tree import snapshot
+from support_user import NOBODY, as_nobody, world_folder
 
 
 @pytest.fixture
@@ -61,6 +62,25 @@ def test_it_follows_what_has_changed_since(live: Path, copy: Path) -> None:
     before = {path: path.lstat().st_ino for path in copy.rglob("*")}
     mirror.link_tree(str(live), str(copy), keep=set())
     assert {path: path.lstat().st_ino for path in copy.rglob("*")} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_a_folder_that_is_read_only_is_so_in_the_copy_and_follows_all_the_same() -> None:
+    with world_folder() as top:
+        (top / "live/closed").mkdir(parents=True)
+        (top / "copy").mkdir()
+        for name in ("one", "two"):
+            (top / "live/closed" / name).touch()
+        for path in (top, *top.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        (top / "live/closed").chmod(0o555)
+        with as_nobody():
+            mirror.link_tree(str(top / "live"), str(top / "copy"), keep=set())
+        assert snapshot(top / "copy") == snapshot(top / "live")
+        (top / "live/closed/one").unlink()
+        with as_nobody():
+            mirror.link_tree(str(top / "live"), str(top / "copy"), keep=set())
+        assert snapshot(top / "copy") == snapshot(top / "live")
 
 
 def test_everything_else_is_removed(live: Path) -> None:

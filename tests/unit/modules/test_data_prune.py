@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ousamg.anno.plugins.module_utils import lock
 from support_tree import snapshot
+from support_user import NOBODY, as_nobody, world_folder
 
 Run = Callable[..., Any]
 
@@ -32,6 +36,48 @@ def test_the_oldest_go(run_module: Run, data: Path) -> None:
     assert [path.name for path in (data.parent / ".data.anno/generations").iterdir()] == ["000010.g10"]
     again = run_module("data_prune", {"data": str(data), "keep": 1})
     assert (again["changed"], again["removed"]) == (False, [])
+
+
+def test_what_a_killed_run_left_is_removed(run_module: Run, data: Path) -> None:
+    left = data.parent / ".data.anno/trash.000001.g1"
+    left.mkdir()
+    (left / "x").touch()
+    found = run_module("data_prune", {"data": str(data), "keep": 3}, check=True)
+    assert (found["changed"], found["left"]) == (False, [str(left)])
+    assert run_module("data_prune", {"data": str(data), "keep": 3})["left"] == []
+    assert not left.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_what_another_user_has_put_into_it_stays_and_is_told(run_module: Run) -> None:
+    with world_folder() as top:
+        data = top / "data"
+        former = top / ".data.anno/generations/000001.g1"
+        foreign = former / "foreign"
+        foreign.mkdir(parents=True)
+        data.mkdir()
+        (former / "own").mkdir()
+        (former / "own/x").touch()
+        for path in (top, data, former.parent.parent, former.parent, former, former / "own", former / "own/x"):
+            os.chown(path, NOBODY, NOBODY)
+        (former / "own").chmod(0o555)
+        (foreign / "x").touch()
+        with as_nobody():
+            done = run_module("data_prune", {"data": str(data), "keep": 0})
+        left = str(top / ".data.anno/trash.000001.g1")
+        assert (done["changed"], done["removed"], done["kept"], done["left"]) == (True, ["g1"], [], [left])
+        assert left in str(done["warnings"])
+        assert os.listdir(left) == ["foreign"], "also a read-only folder of its own is no obstacle"
+        with as_nobody():
+            again = run_module("data_prune", {"data": str(data), "keep": 0})
+        assert (again["changed"], again["left"]) == (False, [left])
+
+
+def test_somebody_else_at_work(run_module: Run, data: Path) -> None:
+    holder = {**lock._me("unpack other.tar"), "host": "beta"}
+    (data.parent / ".data.anno/lock").write_text(json.dumps(holder))
+    for check in (True, False):
+        assert "@beta" in run_module("data_prune", {"data": str(data), "keep": 0}, check=check)["found"]
 
 
 def test_none_need_be_kept(run_module: Run, data: Path) -> None:

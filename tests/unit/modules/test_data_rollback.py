@@ -6,13 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
-from support_data import Site, copy_site, make_site
+from sandbox.archive import make_archive
+from sandbox.packages import data_folder
+from support_data import CLINVAR, FASTA, Site, copy_site, make_site
 from support_tree import contents, snapshot
 
 Run = Callable[..., Any]
@@ -83,6 +86,39 @@ def test_back_and_forth(site: Site, unpack: Run, rollback: Run, strategy: str) -
     assert unpack()["changed"] is False
 
 
+@pytest.mark.parametrize("strategy", ["auto", "packages"])
+def test_no_tree_is_walked(site: Site, unpack: Run, run_module: Run, strategy: str) -> None:
+    """It takes as long for a hundred thousand files as for ten: no folder of a generation is listed."""
+    unpack(strategy=strategy)
+    listed: list[str] = []
+
+    def note(event: str, args: tuple[Any, ...]) -> None:
+        if event in ("os.listdir", "os.scandir", "os.walk") and listening:
+            listed.append(os.fspath(args[0]) if isinstance(args[0], (str, os.PathLike)) else str(args[0]))
+
+    listening = True
+    sys.addaudithook(note)
+    back = run_module("data_rollback", {"data": str(site.data)})
+    listening = False
+    assert back["changed"]
+    state = str(site.data.parent / ".data.anno")
+    # The emptied folders of a partial generation are removed.
+    own = [path for path in listed if path.startswith(str(site.top)) and ".data.anno/trash." not in path]
+    assert own and set(own) == {f"{state}/generations"}, own
+
+
+def test_after_a_rollback_the_way_leads_back_and_survives_a_prune(
+    site: Site, unpack: Run, rollback: Run, run_module: Run
+) -> None:
+    unpack(packages=["clinvar"])
+    second = unpack(packages=["seqrepo"])
+    after = contents(site.data)
+    rollback()
+    run_module("data_prune", {"data": str(site.data), "keep": 1})
+    assert rollback()["generation"] == second["generation"]
+    assert contents(site.data) == after
+
+
 def test_to_what_is_live_changes_nothing(site: Site, unpack: Run, rollback: Run) -> None:
     there = unpack()
     same = rollback(to=there["generation"])
@@ -121,6 +157,62 @@ def test_partial_generations_go_step_by_step(site: Site, unpack: Run, rollback: 
     rollback()
     rollback(to=first["previous"])
     assert contents(site.data) == before
+
+
+@pytest.mark.parametrize("strategy", ["auto", "packages"])
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("sources", "its sources.json is missing"),
+        ("receipt", "its .anno-receipt.json is missing"),
+        ("replaced", f"its folder {CLINVAR} is missing"),
+        ("taken over", f"its {FASTA}/DATA_READY is missing"),
+        ("other", f"its {CLINVAR}/DATA_READY is not the one"),
+    ],
+)
+def test_an_incomplete_one_is_refused_before_anything_is_switched(
+    site: Site, unpack: Run, rollback: Run, strategy: str, damage: str, found: str
+) -> None:
+    first = unpack(strategy=strategy)
+    (site.archive.parent / "other").mkdir()
+    data_folder(site.archive.parent / "other", {"clinvar": "20240204"})
+    make_archive(site.archive, site.archive.parent / "other", ["clinvar"])
+    unpack(strategy=strategy)
+    kept = generation.find(generation.open_store(str(site.data)), None)
+    assert kept.id == first["generation"]
+    top = Path(kept.path)
+    if damage == "sources":
+        (top / "sources.json").unlink()
+    elif damage == "receipt":
+        (top / generation.RECEIPT).write_text("{}")
+    elif damage == "replaced":
+        shutil.rmtree(top / CLINVAR)
+    elif damage == "taken over":
+        # A partial generation takes it from what is live.
+        ((site.data if strategy == "packages" else top) / FASTA / "DATA_READY").unlink()
+    else:
+        (top / CLINVAR / "DATA_READY").unlink()
+        (top / CLINVAR / "DATA_READY").write_text("version: '1'\n")
+    refused = rollback()
+    assert refused.failed and found in refused["found"], refused
+    assert first["previous"] in refused["expected"] and refused["where"] == kept.path
+
+
+def test_the_undoing_of_a_first_deployment_leaves_the_empty_folder(site: Site, unpack: Run, rollback: Run) -> None:
+    """Nobody rolls back to nothing, but a deployment that failed leaves what was there before it."""
+    shutil.rmtree(site.data)
+    site.data.mkdir()
+    there = unpack()
+    assert "its sources.json is missing" in rollback()["found"]
+    rollback(to=there["previous"], keep=False)
+    assert os.listdir(site.data) == []
+
+
+def test_a_partial_generation_that_cannot_be_read(site: Site, unpack: Run, rollback: Run) -> None:
+    unpack(strategy="packages")
+    kept = generation.find(generation.open_store(str(site.data)), None)
+    Path(kept.path, generation.PARTIAL).write_text('{"files": []}')
+    assert "cannot be read" in rollback()["found"]
 
 
 def test_nothing_to_return_to(site: Site, unpack: Run, rollback: Run) -> None:
