@@ -117,7 +117,7 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
 
 def recover(store: Store) -> None:
     """Finish or undo the switch that the journal tells of; nothing where there is no journal."""
-    journal = _read_journal(store)
+    journal = read_journal(store)
     if journal is None:
         return
     incoming, retired = journal["incoming"], journal["retired"]
@@ -263,7 +263,8 @@ def _undo(store: Store, journal: Mapping[str, Any]) -> None:
     _settle(store)
 
 
-def _read_journal(store: Store) -> dict[str, Any] | None:
+def read_journal(store: Store) -> dict[str, Any] | None:
+    """The journal of a switch that has begun and not ended. Raises GenerationError."""
     try:
         with open(store.journal, encoding="utf-8") as stream:
             journal: dict[str, Any] = json.load(stream)

@@ -16,7 +16,7 @@ import json
 import os
 import pwd
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -36,7 +36,7 @@ def held(path: str, purpose: str) -> Iterator[None]:
     """
     with _one_of_this_host(os.path.dirname(path)):
         holder = read(path)
-        if holder is not None and _is_gone(holder):
+        if holder is not None and is_gone(holder):
             os.unlink(path)
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o664)
@@ -72,7 +72,7 @@ def read(path: str) -> dict[str, Any] | None:
 def check(path: str) -> None:
     """Raise LockError where somebody alive holds the lock; for a dry run, which takes none."""
     holder = read(path)
-    if holder is not None and not _is_gone(holder):
+    if holder is not None and not is_gone(holder):
         raise refusal(path, holder)
 
 
@@ -102,7 +102,8 @@ def _user() -> str:
         return str(os.geteuid())
 
 
-def _is_gone(holder: dict[str, Any]) -> bool:
+def is_gone(holder: Mapping[str, Any]) -> bool:
+    """Whether the holder is certainly no more."""
     pid = holder.get("pid")
     if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
         return False
