@@ -22,9 +22,11 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import Gene
 
 
 class Plan(NamedTuple):
-    """The generation to return to (None: it is live already), what changes by it, and the contents of both."""
+    """The generation to return to (None: it is live already), what it holds if it is a partial one, what changes by it,
+    and the contents of both."""
 
     to: Kept | None
+    partial: Partial | None
     live_id: str
     changes: tuple[Change, ...]
     live: Contents
@@ -32,11 +34,13 @@ class Plan(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """``generation`` is live now; ``previous`` was, and is kept (or is the next one again)."""
+    """``generation`` is live now; ``previous`` was, and is kept (or is the next one again). ``caveat`` is what could
+    not be promised on the way, None for the exchange."""
 
     generation: str
     previous: str
     strategy: str
+    caveat: str | None
 
 
 def obstacle(store: Store, live_id: str, kept: Kept) -> str | None:
@@ -92,7 +96,7 @@ def plan(store: Store, to: str | None, keep: bool = True) -> Plan:
     live_id = generation.id_of(store.data)
     live = data_folder.read_contents(store.data)
     if to == live_id:
-        return Plan(None, live_id, (), live, live)
+        return Plan(None, None, live_id, (), live, live)
     chosen = _choose(store, to, live_id, keep)
     wanted = data_folder.read_contents(chosen.path)
     names = sorted({*live.sources, *wanted.sources})
@@ -102,7 +106,7 @@ def plan(store: Store, to: str | None, keep: bool = True) -> Plan:
         for name in names
     ]  # fmt: skip
     changes = tuple(Change(name, None, before, after) for name, before, after in versions if before != after)
-    return Plan(chosen, live_id, changes, live, wanted)
+    return Plan(chosen, generation.read_partial(chosen.path), live_id, changes, live, wanted)
 
 
 def check(data: str, to: str | None, keep: bool = True) -> Plan:
@@ -121,8 +125,8 @@ def apply(data: str, to: str | None, keep: bool) -> tuple[Plan, Outcome | None]:
         planned = plan(store, to, keep)
         if planned.to is None:
             return planned, None
-        strategy, former = data_switch.switch(store, planned.to.path, keep=keep)
-        return planned, Outcome(planned.to.id, former, strategy)
+        strategy, former, caveat = data_switch.switch(store, planned.to.path, keep=keep)
+        return planned, Outcome(planned.to.id, former, strategy, caveat)
 
 
 def diff(plan: Plan) -> list[dict[str, str]]:
@@ -132,11 +136,18 @@ def diff(plan: Plan) -> list[dict[str, str]]:
 
 def result(plan: Plan, outcome: Outcome | None) -> dict[str, Any]:
     """What the module returns; ``outcome`` is None where nothing was switched."""
+    strategy = caveat = None
+    if outcome is not None:
+        strategy, caveat = outcome.strategy, outcome.caveat
+    elif plan.partial is not None:
+        strategy = data_switch.PACKAGES
+        caveat = data_switch.caveat(strategy, plan.partial.why)
     return {
         "changed": plan.to is not None,
         "packages": [change._asdict() for change in plan.changes],
         "generation": plan.to.id if plan.to else plan.live_id,
         "previous": outcome.previous if outcome else (plan.live_id if plan.to else None),
-        "strategy": outcome.strategy if outcome else None,
+        "strategy": strategy,
+        "caveat": caveat,
         "diff": diff(plan),
     }

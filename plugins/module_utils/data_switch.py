@@ -15,7 +15,8 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
@@ -49,6 +50,33 @@ class Part(NamedTuple):
     comes: bool
 
 
+class Switched(NamedTuple):
+    """What a switch did: its strategy, the id under which the former generation is kept and, unless it was the
+    exchange, what could not be promised and why."""
+
+    strategy: str
+    former: str
+    caveat: str | None
+
+
+def asked_for(strategy: str) -> str:
+    """Why it was not the exchange, where that was somebody's wish."""
+    return f"it was asked for (strategy: {strategy})"
+
+
+def caveat(strategy: str, why: str, seconds: float | None = None) -> str:
+    """What the strategies other than the exchange cannot promise, and why it is not the exchange, as a sentence.
+
+    :param seconds: how long the switch took, None before it.
+    """
+    if strategy == RENAMES:
+        return f"data/ {'is' if seconds is None else 'was'} absent for an instant (between two renames): {why}."
+    when = "can see packages of both releases during the switch"
+    if seconds is not None:
+        when = f"could see packages of both releases for {seconds:.2f} s"
+    return f"Readers {when}: {why}."
+
+
 @contextlib.contextmanager
 def locked(store: Store, purpose: str) -> Iterator[None]:
     """Hold the store's lock, with whatever an interrupted run left behind brought in order first.
@@ -74,11 +102,10 @@ def _rmdir_if_empty(path: str) -> None:
         os.rmdir(path)
 
 
-def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bool = True) -> tuple[str, str]:
+def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bool = True) -> Switched:
     """Make the complete, synced generation in the folder ``incoming`` the live one. No tree is walked for it.
 
     What was live becomes the latest kept generation, or with ``keep=False`` the next one again.
-    Returns the strategy that was used and the id under which the former generation is kept.
     """
     former = generation.id_of(store.data)
     if keep:
@@ -96,23 +123,27 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
         "generation": generation.id_of(incoming),
     }
     partial = generation.read_partial(incoming)
-    parts = None if partial is None else _parts(store, incoming, partial)
-    if parts is not None:
-        journal["parts"] = [part._asdict() for part in parts]
+    if partial is not None:
+        journal["parts"] = [part._asdict() for part in _parts(store, incoming, partial)]
+        journal["why"] = partial.why
+    why: str | None
     try:
         write_atomic(store.journal, (json.dumps(journal, indent=2) + "\n").encode(), RECORD)
-        if parts is not None:
-            strategy = PACKAGES
-            _switch_parts(store, incoming, retired, parts, journal["generation"])
+        started = time.monotonic()
+        if partial is not None:
+            strategy, why = PACKAGES, partial.why
+            _switch_parts(store, journal)
         else:
-            strategy = _switch_whole(store, incoming, retired, allow_exchange)
+            why = _switch_whole(store, incoming, retired, allow_exchange)
+            strategy = RENAMES if why else EXCHANGE
+        seconds = time.monotonic() - started
         _settle(store)
     except OSError:
         with contextlib.suppress(OSError):
             _undo(store, journal)
         raise
     _remove_discarded(store, incoming, retired)
-    return strategy, former
+    return Switched(strategy, former, why and caveat(strategy, why, seconds))
 
 
 def recover(store: Store) -> None:
@@ -122,8 +153,7 @@ def recover(store: Store) -> None:
         return
     incoming, retired = journal["incoming"], journal["retired"]
     if "parts" in journal:
-        parts = [Part(**part) for part in journal["parts"]]
-        _switch_parts(store, incoming, retired, parts, journal["generation"])
+        _switch_parts(store, journal)
         _remove_discarded(store, incoming)
     elif not os.path.lexists(store.data):
         os.rename(incoming, store.data)
@@ -187,21 +217,25 @@ def _remove_discarded(store: Store, *paths: str) -> None:
             remove_tree(_discarded(store, path))
 
 
-def _switch_whole(store: Store, incoming: str, retired: str, allow_exchange: bool) -> str:
+def _switch_whole(store: Store, incoming: str, retired: str, allow_exchange: bool) -> str | None:
+    """By the exchange, or else by two renames: then the clause that says why."""
+    why = asked_for(RENAMES)
     if allow_exchange:
         try:
             exchange(incoming, store.data)
         except OSError as error:
             if error.errno not in _NO_EXCHANGE:
                 raise
+            code = errno.errorcode[error.errno]
+            why = f"this file system cannot exchange two folders in one step (renameat2 says {code})"
         else:
             sync_folder(os.path.dirname(store.data))
             os.rename(incoming, retired)
-            return EXCHANGE
+            return None
     os.rename(store.data, retired)
     os.rename(incoming, store.data)
     sync_folder(os.path.dirname(store.data))
-    return RENAMES
+    return why
 
 
 def _parts(store: Store, incoming: str, partial: Partial) -> list[Part]:
@@ -218,10 +252,13 @@ def _parts(store: Store, incoming: str, partial: Partial) -> list[Part]:
     ]
 
 
-def _switch_parts(store: Store, incoming: str, retired: str, parts: Sequence[Part], base: str) -> None:
+def _switch_parts(store: Store, journal: Mapping[str, Any]) -> None:
     """Move part by part; each step looks at what is there, so that it can be done again after a kill."""
+    incoming, retired = journal["incoming"], journal["retired"]
+    parts = [Part(**part) for part in journal["parts"]]
+    files, folders = (tuple(part.path for part in parts if part.file is kind) for kind in (True, False))
     os.makedirs(retired, 0o775, exist_ok=True)
-    generation.mark_partial(retired, [p.path for p in parts if p.file], [p.path for p in parts if not p.file], base)
+    generation.mark_partial(retired, Partial(files, folders, journal["generation"], journal["why"]))
     for part in parts:
         live, old, new = (os.path.join(base, part.path) for base in (store.data, retired, incoming))
         if part.goes and not os.path.lexists(old):

@@ -42,7 +42,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import (
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.extract import Extraction, extract
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, sync_filesystem, write_atomic
-from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, Partial, Store
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress, size
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, HARDLINK
@@ -116,13 +116,15 @@ class Plan(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What apply did. ``generation`` is the one that is live now, or the next one where it was only made ready."""
+    """What apply did. ``generation`` is the one that is live now, or the next one where it was only made ready;
+    ``caveat`` is what could not be promised by the switch, None for the exchange."""
 
     generation: str
     previous: str | None
     strategy: str | None
     reused: bool
     removed: tuple[str, ...]
+    caveat: str | None = None
 
 
 def inspect(request: Request) -> Situation:
@@ -168,6 +170,8 @@ def plan(request: Request, situation: Situation) -> Plan:
     if index is not None and chosen and not _is_ready(request, store, index, chosen):
         _check_space(store, files, total)
     _check_rights(store)
+    if chosen and _why_by_packages(request, store):
+        _check_parts(store, [package.destination for package in chosen])
     reasons = [f"{change.name}: {change.before or 'new'} → {change.after}" for change in changes if chosen]
     if not chosen and config != live.config_text:
         reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
@@ -184,6 +188,11 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
     """What the module returns; ``outcome`` is None for a dry run."""
     planned = bool(plan.reasons) or bool(plan.surplus and request.activate)
     live_id = generation.id_of(situation.store.data)
+    strategy = caveat = None
+    if outcome is not None:
+        strategy, caveat = outcome.strategy, outcome.caveat
+    elif plan.reasons and request.activate:
+        strategy, caveat = _foreseen(request, situation.store)
     return {
         "changed": planned,
         "planned": planned,
@@ -193,12 +202,34 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
         "bytes": plan.bytes,
         "generation": outcome.generation if outcome else (None if plan.reasons else live_id),
         "previous": outcome.previous if outcome else (live_id if plan.reasons and request.activate else None),
-        "strategy": outcome.strategy if outcome else None,
+        "strategy": strategy,
+        "caveat": caveat,
         "reused": bool(outcome and outcome.reused),
         "removed": list(outcome.removed) if outcome else [],
         # What is only made ready changes nothing that is live.
         "diff": diff(plan, situation.live) if request.activate else [],
     }
+
+
+def _why_by_packages(request: Request, store: Store) -> str | None:
+    """Why it goes package by package, as far as that is known before anything was tried."""
+    if request.strategy == data_switch.PACKAGES:
+        return data_switch.asked_for(request.strategy)
+    return f"{store.data} is a mount point, which can be neither exchanged nor renamed" if store.inside else None
+
+
+def _foreseen(request: Request, store: Store) -> tuple[str | None, str | None]:
+    """The strategy and its caveat as a dry run can tell them. Whether a file system has exchange and hard links shows
+    only when they are tried: then it is None, or what an earlier run has found when it made the next generation."""
+    why = _why_by_packages(request, store)
+    if why is None and generation.read_receipt(store.next):
+        partial = generation.read_partial(store.next)
+        why = partial.why if partial else None
+    if why is not None:
+        return data_switch.PACKAGES, data_switch.caveat(data_switch.PACKAGES, why)
+    if request.strategy == data_switch.RENAMES:
+        return request.strategy, data_switch.caveat(request.strategy, data_switch.asked_for(request.strategy))
+    return None, None
 
 
 def check(request: Request) -> tuple[Situation, Plan]:
@@ -232,12 +263,12 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
         if not request.activate:
             return situation, planned, Outcome(built, None, None, reused, ())
         allow = request.strategy == AUTO
-        strategy, former = data_switch.switch(store, store.next, allow_exchange=allow)
+        strategy, former, caveat = data_switch.switch(store, store.next, allow_exchange=allow)
         if request.keep_generations is not None:
             # The new generation is live: what cannot be removed now is for the next run to tell.
             with contextlib.suppress(OSError):
                 removed = data_switch.prune(store, request.keep_generations)
-        return situation, planned, Outcome(built, former, strategy, reused, tuple(removed))
+        return situation, planned, Outcome(built, former, strategy, reused, tuple(removed), caveat)
 
 
 def _index(request: Request) -> ArchiveIndex:
@@ -433,17 +464,15 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
         generation.remove_next(store)
         os.mkdir(store.next, 0o700)
         stamp = _unpack(request, store, situation.archive, planned) if situation.archive else former.get("archive")
-    # A mount point can be neither exchanged nor renamed.
-    by_parts = request.strategy == data_switch.PACKAGES or store.inside
-    whole = not by_parts and _take_over(store, destinations)
+    why = _why_by_packages(request, store) or _take_over(store, destinations)
     mirror.copy_attributes(store.data, store.next)
     for name, text in zip(_LISTS, (planned.sources_text, planned.config_text)):
         if text:
             write_atomic(os.path.join(store.next, name), text.encode(), request.ownership)
-    if not whole:
+    if why is not None:
         _check_parts(store, destinations)
-        base = generation.id_of(store.data)
-        generation.mark_partial(store.next, [*_LISTS, RECEIPT], destinations, base)
+        partial = Partial((*_LISTS, RECEIPT), tuple(destinations), generation.id_of(store.data), why)
+        generation.mark_partial(store.next, partial)
     name = staged["generation"] if staged else _new_id(stamp)
     receipt = {
         "generation": name,
@@ -502,11 +531,11 @@ def _records(
     return [records[destination] for destination in sorted(records)]
 
 
-def _take_over(store: Store, replaced: Sequence[str]) -> bool:
+def _take_over(store: Store, replaced: Sequence[str]) -> str | None:
     """Make everything in the next generation that is not replaced a hard link to the live one's, and nothing more.
 
-    Returns False, with nothing but the replaced packages in the next generation, where links are not to be had: the
-    file system has none, or the kernel refuses them for files of another user (protected_hardlinks).
+    Where links are not to be had (the file system has none, or the kernel refuses them for files of another user),
+    nothing but the replaced packages is left in the next generation, and the clause that says why is returned.
     """
     try:
         mirror.link_tree(store.data, store.next, keep={*replaced, *_LISTS, RECEIPT})
@@ -514,5 +543,9 @@ def _take_over(store: Store, replaced: Sequence[str]) -> bool:
         if error.errno not in _NO_LINKS:
             raise
         mirror.remove_others(store.next, keep=set(replaced))
-        return False
-    return True
+        why = f"hard links to what is live are not to be had ({errno.errorcode[error.errno]} at {error.filename})"
+        if error.errno == errno.EPERM:
+            # proc(5), protected_hardlinks; also chattr +i
+            why += ": the kernel refuses them for files that this user neither owns nor may write"
+        return why
+    return None

@@ -24,7 +24,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -57,11 +57,12 @@ class Kept(NamedTuple):
 
 class Partial(NamedTuple):
     """What a partial generation holds: files and folders, by paths below the data folder. All else is as in the
-    generation ``base``."""
+    generation ``base``; ``why`` it is not a full one, as a clause."""
 
     files: tuple[str, ...]
     folders: tuple[str, ...]
     base: str
+    why: str
 
 
 class Store(NamedTuple):
@@ -190,9 +191,9 @@ def remove_next(store: Store) -> None:
     remove_tree(store.next)
 
 
-def mark_partial(folder: str, files: Sequence[str], folders: Sequence[str], base: str) -> None:
-    """Write down that a generation holds only these files and folders, all else being as in the generation ``base``."""
-    content = json.dumps({"files": list(files), "folders": list(folders), "base": base}, indent=2) + "\n"
+def mark_partial(folder: str, partial: Partial) -> None:
+    """Write down that a generation is a partial one."""
+    content = json.dumps(partial._asdict(), indent=2) + "\n"
     write_atomic(os.path.join(folder, PARTIAL), content.encode(), RECORD)
 
 
@@ -202,7 +203,7 @@ def read_partial(folder: str) -> Partial | None:
     try:
         with open(path, encoding="utf-8") as stream:
             content = json.load(stream)
-        return Partial(tuple(content["files"]), tuple(content["folders"]), str(content["base"]))
+        return Partial(tuple(content["files"]), tuple(content["folders"]), str(content["base"]), str(content["why"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):

@@ -82,7 +82,12 @@ previous:
   returned: success
   type: str
 strategy:
-  description: How it was switched, as of M(ousamg.anno.data_unpack). Null where nothing was switched.
+  description: How it was switched, as of M(ousamg.anno.data_unpack). Null where nothing was switched. A dry run tells
+    it for a partial generation.
+  returned: success
+  type: str
+caveat:
+  description: As of M(ousamg.anno.data_unpack).
   returned: success
   type: str
 """
@@ -109,6 +114,8 @@ def main() -> None:
             plan, outcome = data_rollback.apply(**module.params)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
+    if outcome is not None and outcome.caveat:
+        module.warn(outcome.caveat)
     module.exit_json(**data_rollback.result(plan, outcome))
 
 

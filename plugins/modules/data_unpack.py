@@ -139,9 +139,17 @@ bytes:
   type: int
 strategy:
   description: How it was switched. V(exchange) is atomic; with V(renames) the folder is missing for an instant; with
-    V(packages) one package after the other is replaced. Null where nothing was switched.
+    V(packages) one package after the other is replaced. Null where nothing was switched, and in a dry run unless it
+    is known before (it was asked for, the folder is a mount point, an earlier run has found out).
   returned: success
   type: str
+caveat:
+  description: What could not be promised by the switch and why, as a sentence, which is a warning, too. Null for
+    V(exchange). In a dry run what can be told without writing.
+  returned: success
+  type: str
+  sample: "data/ was absent for an instant (between two renames): this file system cannot exchange two folders in one
+    step (renameat2 says EINVAL)."
 reused:
   description: Whether an earlier run had the next generation ready already.
   returned: success
@@ -198,6 +206,8 @@ def main() -> None:
             situation, plan, outcome = data_unpack.apply(request)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
+    if outcome is not None and outcome.caveat:
+        module.warn(outcome.caveat)
     module.exit_json(**data_unpack.result(request, situation, plan, outcome))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_switch, generation
-from ansible_collections.ousamg.anno.plugins.module_utils.data_switch import EXCHANGE, PACKAGES, RENAMES
+from ansible_collections.ousamg.anno.plugins.module_utils.data_switch import EXCHANGE, PACKAGES, RENAMES, Switched
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
-from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, GenerationError, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, GenerationError, Partial, Store
 from ansible_collections.ousamg.anno.plugins.module_utils.lock import LockError
 from support_faults import broken_disk, memory_folder, run_and_kill
 from support_tree import contents, snapshot
@@ -24,7 +25,7 @@ OLD = {"sources.json": "old", "vcfanno_config.toml": "old", "p/old": "old", "p/b
        "same/a": "a"}  # fmt: skip
 NEW = {"sources.json": "new", "vcfanno_config.toml": "new", "p/new": "new", "p/both": "new", "fresh/deep/y": "y",
        "same/a": "a"}  # fmt: skip
-FOLDERS = ["p", "gone", "fresh/deep"]
+FOLDERS = ("p", "gone", "fresh/deep")
 LISTS = ["sources.json", "vcfanno_config.toml"]
 
 
@@ -61,14 +62,15 @@ def make(top: Path, strategy: str) -> Store:
     following = Path(store.next)
     if strategy == PACKAGES:
         write(following, {name: text for name, text in NEW.items() if not name.startswith("same")})
-        generation.mark_partial(str(following), [*LISTS, RECEIPT], FOLDERS, generation.id_of(str(data)))
+        base = generation.id_of(str(data))
+        generation.mark_partial(str(following), Partial((*LISTS, RECEIPT), FOLDERS, base, "no links here"))
     else:
         write(following, NEW)
     receipt(following, "new")
     return store
 
 
-def switch(store: Store, strategy: str, incoming: str | None = None, **options: Any) -> tuple[str, str]:
+def switch(store: Store, strategy: str, incoming: str | None = None, **options: Any) -> Switched:
     with data_switch.locked(store, "test"):
         return data_switch.switch(
             store, incoming or store.next, allow_exchange=strategy == EXCHANGE, **options
@@ -94,7 +96,7 @@ def test_a_switch_and_the_way_back_twice(tmp_path: Path, strategy: str) -> None:
     store = make(tmp_path, strategy)
     former = generation.id_of(store.data)
     before = snapshot(store.data)
-    assert switch(store, strategy) == (strategy, former)
+    assert switch(store, strategy)[:2] == (strategy, former)
     assert live(store) == NEW
     assert generation.id_of(store.data) == "new"
     assert state(store) == ["generations"]
@@ -118,7 +120,7 @@ def test_the_way_back_without_keeping(tmp_path: Path, strategy: str) -> None:
     """As after a deployment that failed after its switch: everything is as before, and made ready once more."""
     store = make(tmp_path, strategy)
     before = snapshot(tmp_path)
-    _, former = switch(store, strategy)
+    former = switch(store, strategy).former
     write(Path(store.next), {"half": "built"})
     switch(store, strategy, generation.find(store, former).path, keep=False)
     assert live(store) == OLD
@@ -138,8 +140,22 @@ def test_without_exchange_there_are_renames(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(data_switch, "exchange", without)
     store = make(tmp_path, EXCHANGE)
-    assert switch(store, EXCHANGE)[0] == RENAMES
+    strategy, _, caveat = switch(store, EXCHANGE)
+    assert strategy == RENAMES
+    assert caveat is not None and caveat.startswith("data/ was absent for an instant (between two renames): ")
+    assert f"cannot exchange two folders in one step (renameat2 says {errno.errorcode[number]})" in caveat
     assert live(store) == NEW
+
+
+def test_what_cannot_be_promised_is_said_on_every_way(tmp_path: Path) -> None:
+    assert switch(make(tmp_path / EXCHANGE, EXCHANGE), EXCHANGE).caveat is None
+    asked = switch(make(tmp_path / RENAMES, RENAMES), RENAMES).caveat or ""
+    assert asked == "data/ was absent for an instant (between two renames): it was asked for (strategy: renames)."
+    store = make(tmp_path / PACKAGES, PACKAGES)
+    for incoming in (store.next, None, None):
+        done = switch(store, PACKAGES, incoming or generation.find(store, None).path)
+        text = r"Readers could see packages of both releases for \d+\.\d\d s: no links here\."
+        assert re.fullmatch(text, done.caveat or ""), "also on the way back and forth"
 
 
 def test_lists_are_never_missing_in_a_partial_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

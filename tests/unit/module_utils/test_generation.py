@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import generation
-from ansible_collections.ousamg.anno.plugins.module_utils.generation import PARTIAL, RECEIPT, GenerationError, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
+    PARTIAL,
+    RECEIPT,
+    GenerationError,
+    Partial,
+    Store,
+)
 
 
 def test_the_store_lies_beside_the_real_folder(tmp_path: Path) -> None:
@@ -85,8 +90,14 @@ def test_a_bind_mount_keeps_its_state_inside(tmp_path: Path) -> None:
 
 
 def test_the_mark_of_a_partial_generation(tmp_path: Path) -> None:
-    generation.mark_partial(str(tmp_path), ["sources.json"], ["p"], "base")
-    assert json.loads((tmp_path / PARTIAL).read_text()) == {"files": ["sources.json"], "folders": ["p"], "base": "base"}
+    assert generation.read_partial(str(tmp_path)) is None
+    partial = Partial(("sources.json",), ("p",), "base", "no links")
+    generation.mark_partial(str(tmp_path), partial)
+    assert generation.read_partial(str(tmp_path)) == partial
+    for text in ("{", "[]", '{"files": [], "folders": [], "base": "x"}'):
+        (tmp_path / PARTIAL).write_text(text)
+        with pytest.raises(GenerationError, match="cannot be read"):
+            generation.read_partial(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, generation_info, lock
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
-from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError, Partial, Store
 from ansible_collections.ousamg.anno.plugins.module_utils.generation_info import Generation, Package
 from support_faults import run_and_kill
 from support_user import as_nobody, world_folder
@@ -36,7 +36,8 @@ def store(tmp_path: Path) -> Store:
     found = generation.open_store(str(tmp_path / "data"))
     make(Path(found.next), "staged")
     make(Path(found.generations, "000001.first"), "first")
-    generation.mark_partial(str(make(Path(found.generations, "000002.second"), "second")), [], [], "live")
+    second = make(Path(found.generations, "000002.second"), "second")
+    generation.mark_partial(str(second), Partial((), (), "live", "no links"))
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 
@@ -26,6 +27,7 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., ModuleResult
     def run(name: str, args: dict[str, Any], *, check: bool = False, diff: bool = False) -> ModuleResult:
         module = importlib.import_module(f"ansible_collections.ousamg.anno.plugins.modules.{name}")
         capsys.readouterr()
+        warnings._global_warnings.clear()  # those of the module that ran before
         internal = {"_ansible_check_mode": check, "_ansible_diff": diff}
         with patch_module_args(args | internal), pytest.raises(SystemExit):
             module.main()

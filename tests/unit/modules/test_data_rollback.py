@@ -57,6 +57,12 @@ def rollback(site: Site, run_module: Run) -> Run:
         else:
             for key in ("changed", "packages", "diff", "generation", "previous"):
                 assert predicted[key] == done[key], key
+            if done["strategy"] == "packages":
+                assert predicted["strategy"] == "packages"
+                assert predicted["caveat"].startswith("Readers can see packages of both releases during the switch: ")
+                assert str(done["warnings"]).count(done["caveat"]) == 1
+            else:
+                assert (predicted["caveat"], done["caveat"], done.get("warnings")) == (None, None, None)
         return done
 
     return run
