@@ -25,6 +25,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     lock,
     mirror,
     sources_json,
+    unowned,
     vcfanno_config,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
@@ -46,6 +47,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECE
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress, size
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, HARDLINK
+from ansible_collections.ousamg.anno.plugins.module_utils.unowned import Unowned
 
 AUTO = "auto"
 STRATEGIES = (AUTO, data_switch.RENAMES, data_switch.PACKAGES)
@@ -55,6 +57,7 @@ _LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FS_BLOCK = 4096
+_SHOWN = 50  # of the paths that belong to no package
 
 
 class UnpackError(AnnoError):
@@ -102,7 +105,8 @@ class Situation(NamedTuple):
 class Plan(NamedTuple):
     """What is to be done. ``extract`` are the packages to unpack; the two texts are those of the next generation.
 
-    ``reasons`` is empty when there is nothing to do; ``surplus`` counts the kept generations that are to go.
+    ``reasons`` is empty when there is nothing to do; ``surplus`` counts the kept generations that are to go;
+    ``unowned`` is what no package owns, and is taken over as it is.
     """
 
     reasons: tuple[str, ...]
@@ -113,6 +117,7 @@ class Plan(NamedTuple):
     files: int
     bytes: int
     surplus: int
+    unowned: Unowned
 
 
 class Outcome(NamedTuple):
@@ -175,7 +180,8 @@ def plan(request: Request, situation: Situation) -> Plan:
     reasons = [f"{change.name}: {change.before or 'new'} → {change.after}" for change in changes if chosen]
     if not chosen and config != live.config_text:
         reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
-    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, surplus)
+    left = unowned.inspect(store.data, live, [package.destination for package in chosen])
+    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, surplus, left)
 
 
 def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
@@ -204,6 +210,10 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
         "previous": outcome.previous if outcome else (live_id if plan.reasons and request.activate else None),
         "strategy": strategy,
         "caveat": caveat,
+        "unowned": list(plan.unowned.paths[:_SHOWN]),
+        "unowned_count": len(plan.unowned.paths),
+        "unready": list(plan.unowned.unready),
+        "notes": unowned.notes(plan.unowned),
         "reused": bool(outcome and outcome.reused),
         "removed": list(outcome.removed) if outcome else [],
         # What is only made ready changes nothing that is live.

@@ -150,6 +150,28 @@ caveat:
   type: str
   sample: "data/ was absent for an instant (between two renames): this file system cannot exchange two folders in one
     step (renameat2 says EINVAL)."
+unowned:
+  description: What belongs to no package, by paths below the data folder, sorted, at most 50. A folder is named once.
+    All of it is kept as it is. A package owns what lies below its folder, which the receipt, the annotation files in
+    C(sources.json) or a C(DATA_READY) tell.
+  returned: success
+  type: list
+  elements: str
+  sample: [".tmp", "unpack.log", "variantDBs/old"]
+unowned_count:
+  description: How many there are.
+  returned: success
+  type: int
+unready:
+  description: Folders of packages without a C(DATA_READY), which were perhaps never completed. They are kept as is.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: The same in sentences, none where there is nothing of the kind. C(deploy.yml) shows them with the plan.
+  returned: success
+  type: list
+  elements: str
 reused:
   description: Whether an earlier run had the next generation ready already.
   returned: success

@@ -417,7 +417,7 @@ def test_a_mount_point_is_switched_by_packages(site: Site) -> None:
         "told = data_unpack.result(request, *data_unpack.check(request), None)\n"
         "results = [told, *(data_unpack.result(request, *data_unpack.apply(request)) for _ in range(2))]\n"
         "if sys.argv[3] == 'back': data_rollback.apply(sys.argv[2], None, True)\n"
-        "print(json.dumps([(r['changed'], r['strategy'], r['caveat'] or '') for r in results]))\n"
+        "print(json.dumps([(r['changed'], r['strategy'], r['caveat'] or '', r['unowned']) for r in results]))\n"
     )
     for way in ("there", "back"):
         run = subprocess.run(
@@ -431,6 +431,7 @@ def test_a_mount_point_is_switched_by_packages(site: Site) -> None:
         told, first, second = json.loads(run.stdout)
         expected = [True, "packages"] if way == "there" else [False, None]
         assert (told[:2], first[:2], second[:2]) == (expected, expected, [False, None])
+        assert told[3] == first[3] == second[3] == ["local", "notes.txt"], "the state folder is none of these"
         if way == "there":
             why = f"{site.data} is a mount point, which can be neither exchanged nor renamed."
             assert told[2] == f"Readers can see packages of both releases during the switch: {why}"
