@@ -5,6 +5,10 @@
 
 The lock is a file made with O_EXCL, which also NFS and GPFS keep atomic, holding who took it. flock(2) alone would not
 do: it may be local to a host. It serves here to let processes of one host take over a dead one's lock without racing.
+
+A lock is taken over only where its process is certainly gone: it was one of this boot of this host and of this pid
+namespace, and no process has its number and start time any more; or it was one of an earlier boot of this machine.
+Everything else (another host, a container, a lock that says nothing) is reported with the way to clear it.
 """
 
 from __future__ import annotations
@@ -16,11 +20,19 @@ import json
 import os
 import pwd
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+
+_BOOT = "/proc/sys/kernel/random/boot_id"  # random(4): another one after each boot
+_MACHINE = "/etc/machine-id"  # machine-id(5)
+_FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
+_ATTEMPTS = 3
+# Seconds for another host's lock to say whose it is.
+_PATIENCE = 1.0
 
 
 class LockError(AnnoError):
@@ -29,31 +41,38 @@ class LockError(AnnoError):
 
 @contextlib.contextmanager
 def held(path: str, purpose: str) -> Iterator[None]:
-    """Hold the lock file ``path`` while the block runs. Raises LockError naming host, user, pid and since when.
-
-    The lock of a process of this host that is gone is taken over. That of another host is not: nobody here can tell
-    whether it still runs.
-    """
+    """Hold the lock file ``path`` while the block runs. Raises LockError naming host, user, pid and since when."""
+    mine = _me(purpose)
     with _one_of_this_host(os.path.dirname(path)):
-        holder = read(path)
-        if holder is not None and is_gone(holder):
+        _take(path, mine)
+    try:
+        yield
+    finally:
+        # The work is done. A lock that stays is that of a process which is gone, and is taken over. One that was
+        # removed by hand meanwhile may be somebody else's by now.
+        with contextlib.suppress(OSError):
+            if read(path) == mine:
+                os.unlink(path)
+
+
+def _take(path: str, mine: Mapping[str, Any]) -> None:
+    for _ in range(_ATTEMPTS):
+        if check(path):
             os.unlink(path)
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o664)
         except FileExistsError:
-            raise refusal(path, read(path) or {}) from None
+            continue  # another host was faster
         try:
             with os.fdopen(fd, "w", encoding="utf-8") as stream:
-                json.dump(_me(purpose), stream)
+                json.dump(mine, stream)
+                stream.flush()
+                os.fsync(stream.fileno())  # after a power cut it says whose it was
         except BaseException:
             os.unlink(path)  # a full disk: an empty lock would be in everybody's way
             raise
-    try:
-        yield
-    finally:
-        # The work is done. A lock that stays is that of a process which is gone, and is taken over.
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        return
+    raise refusal(path, {})
 
 
 def read(path: str) -> dict[str, Any] | None:
@@ -69,44 +88,77 @@ def read(path: str) -> dict[str, Any] | None:
     return holder if isinstance(holder, dict) else {}
 
 
-def check(path: str) -> None:
-    """Raise LockError where somebody alive holds the lock; for a dry run, which takes none."""
+def check(path: str) -> bool:
+    """Raise LockError where somebody holds the lock who may be alive; else whether a dead one's is there. A dry run
+    takes none."""
     holder = read(path)
+    deadline = time.monotonic() + _PATIENCE
+    while holder == {} and time.monotonic() < deadline:
+        time.sleep(_PATIENCE / 10)  # another host may be writing it
+        holder = read(path)
     if holder is not None and not is_gone(holder):
         raise refusal(path, holder)
+    return holder is not None
 
 
-def refusal(path: str, holder: dict[str, Any]) -> LockError:
+def refusal(path: str, holder: Mapping[str, Any]) -> LockError:
+    expected = "nobody else at work"
+    if not holder:
+        found = f"a lock is here that does not say whose it is{_made(path)}: its writer died, or the disk was full"
+        todo = f"When nobody deploys here, on this host or another, remove the file: rm {path}"
+        return LockError(path, found, expected, todo)
     who = f"{holder.get('user', 'somebody')}@{holder.get('host', 'an unknown host')}"
     found = f"{who} (pid {holder.get('pid', '?')}) works here since {holder.get('since', '?')}"
     purpose = f": {holder['purpose']}" if holder.get("purpose") else ""
     todo = f"Wait for it, or, when that process is certainly gone, remove the file: rm {path}"
-    return LockError(path, found + purpose, "nobody else at work", todo)
+    if _on_this_boot(holder) and holder.get("pid_namespace") != _pid_namespace():
+        found += " (in a container, or outside of this one)"
+    return LockError(path, found + purpose, expected, todo)
+
+
+def _made(path: str) -> str:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return ""
+    moment = datetime.fromtimestamp(status.st_mtime, timezone.utc).isoformat(timespec="seconds")
+    return f" (made by {_name(status.st_uid)} at {moment})"
 
 
 def _me(purpose: str) -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
-        "user": _user(),
+        "user": _name(os.geteuid()),
         "pid": os.getpid(),
         "start": _start_time(os.getpid()),
+        "pid_namespace": _pid_namespace(),
+        "boot": _text_of(_BOOT),
+        "machine": _text_of(_MACHINE),
         "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "purpose": purpose,
     }
 
 
-def _user() -> str:
+def _name(uid: int) -> str:
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:  # in a container
-        return str(os.geteuid())
+        return str(uid)
 
 
 def is_gone(holder: Mapping[str, Any]) -> bool:
-    """Whether the holder is certainly no more."""
-    pid = holder.get("pid")
+    """Whether the holder is certainly no more; where that cannot be told, it is not."""
+    pid, namespace = holder.get("pid"), holder.get("pid_namespace")
     if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
         return False
+    if namespace is None or namespace != _pid_namespace():
+        return False  # a pid says nothing outside of its namespace
+    if not _on_this_boot(holder):
+        # Before a reboot of this machine, or on another one of the same name. The number of a container's namespace may
+        # come again by chance, that of the first one is always the same.
+        boots = (holder.get("boot"), _text_of(_BOOT))
+        same = holder.get("machine") is not None and holder["machine"] == _text_of(_MACHINE)
+        return None not in boots and same and namespace == _FIRST_NAMESPACE
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -116,6 +168,26 @@ def is_gone(holder: Mapping[str, Any]) -> bool:
     start = _start_time(pid)
     # The same pid with another start time is another process. A hidden one (proc(5), hidepid) may be the same.
     return start is not None and start != holder.get("start")
+
+
+def _on_this_boot(holder: Mapping[str, Any]) -> bool:
+    boot = holder.get("boot")
+    return boot is not None and boot == _text_of(_BOOT)
+
+
+def _pid_namespace() -> str | None:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def _text_of(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii") as stream:
+            return stream.read().strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def _start_time(pid: int) -> str | None:

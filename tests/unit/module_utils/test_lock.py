@@ -26,6 +26,27 @@ with lock.held(sys.argv[1], "unpack a.tar"):
 """
 
 
+RACE = """
+import sys
+from ansible_collections.ousamg.anno.plugins.module_utils import lock
+for line in sys.stdin:
+    try:
+        with lock.held(sys.argv[1], "race"):
+            print("held", flush=True)
+            sys.stdin.readline()
+        print("released", flush=True)
+    except lock.LockError as error:
+        print(error.text(), flush=True)
+        sys.stdin.readline()
+        print("-", flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_PATIENCE", 0.1)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "lock")
@@ -37,14 +58,28 @@ def write(path: str, **changes: Any) -> None:
     Path(path).write_text(json.dumps(holder), encoding="utf-8")
 
 
-def holder_process(path: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, path],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+def start(script: str, path: str, *wrapper: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*wrapper, sys.executable, "-c", script, path],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
+
+
+def hear(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+    return process.stdout.readline().rstrip("\n")
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def holder_process(path: str) -> subprocess.Popen[str]:
+    process = start(HOLD, path)
+    assert hear(process) == "held"
     return process
 
 
@@ -84,6 +119,32 @@ def test_a_living_holder_is_named(path: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("left", [False, True])
+def test_of_two_that_race_one_wins_and_the_other_is_told(path: str, left: bool) -> None:
+    """Also where both find the lock of a dead process."""
+    gone = dead_pid()
+    racers = [start(RACE, path) for _ in range(2)]
+    wins = [0, 0]
+    for _ in range(50):
+        if left:
+            write(path, pid=gone)
+        for racer in racers:
+            tell(racer)
+        said = [hear(racer) for racer in racers]
+        assert sorted(text == "held" for text in said) == [False, True], said
+        winner = said.index("held")
+        wins[winner] += 1
+        who = f"{getpass.getuser()}@{socket.gethostname()} (pid {racers[winner].pid}) works here since 20"
+        assert who in said[1 - winner]
+        for racer in racers:
+            tell(racer)
+        assert sorted(hear(racer) for racer in racers) == ["-", "released"]
+        assert not os.path.exists(path)
+    assert sum(wins) == 50
+    for racer in racers:
+        racer.communicate("", timeout=10)
+
+
 def test_the_lock_of_a_killed_process_is_taken_over(path: str) -> None:
     process = holder_process(path)
     process.kill()
@@ -114,6 +175,75 @@ def test_a_process_that_is_hidden_may_be_alive(path: str, monkeypatch: pytest.Mo
     lock.check(path)
 
 
+def test_a_lock_from_before_a_reboot_is_taken_over(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pid and start time may be those of a process of this boot."""
+    monkeypatch.setattr(lock, "_FIRST_NAMESPACE", lock._pid_namespace())
+    write(path, boot="another-boot")
+    lock.check(path)
+    with lock.held(path, "second"):
+        assert (lock.read(path) or {})["boot"] != "another-boot"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"boot": "another-boot", "machine": "a-machine-of-the-same-name"},
+        {"boot": "another-boot", "machine": None},
+        {"boot": None},
+        {"boot": "another-boot", "pid_namespace": "pid:[4026532999]"},
+        {"pid_namespace": "pid:[4026532999]"},
+        {"pid_namespace": None},
+    ],
+)
+def test_what_may_be_a_machine_or_a_container_of_the_same_name_is_refused(
+    path: str, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(lock, "_FIRST_NAMESPACE", lock._pid_namespace())
+    write(path, pid=dead_pid(), **changes)
+    for attempt in (lambda: lock.check(path), lambda: lock.held(path, "second").__enter__()):
+        with pytest.raises(LockError, match=f"rm {path}"):
+            attempt()
+    assert os.path.exists(path)
+
+
+def test_a_reboot_of_a_container_cannot_be_told(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of its namespace may be that of another container now."""
+    monkeypatch.setattr(lock, "_FIRST_NAMESPACE", "pid:[0]")
+    write(path, boot="another-boot", pid=dead_pid())
+    with pytest.raises(LockError):
+        lock.check(path)
+
+
+@pytest.mark.parametrize("missing", ["_BOOT", "_MACHINE"])
+def test_a_host_that_does_not_say_who_it_is_takes_over_no_other_boots(
+    path: str, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setattr(lock, "_FIRST_NAMESPACE", lock._pid_namespace())
+    monkeypatch.setattr(lock, missing, f"{path}.none")
+    write(path, boot="another-boot", pid=dead_pid())
+    with pytest.raises(LockError):
+        lock.check(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a pid namespace")
+def test_two_containers_do_not_take_over_each_others_lock(path: str) -> None:
+    """The same host name and file system, each with pids of its own: a real pid namespace."""
+    process = start(HOLD, path, "unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    if hear(process) != "held":
+        pytest.skip(f"no pid namespace here: {process.communicate()[1]}")
+    holder = lock.read(path) or {}
+    assert holder["host"] == socket.gethostname() and holder["pid"] < 10
+    for _ in ("it runs", "it is dead"):
+        with pytest.raises(LockError, match=r"\(in a container, or outside of this one\)"):
+            lock.check(path)
+        process.kill()
+        process.wait()
+    process = start(HOLD, path, "unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    assert hear(process) == "", "another container does not take it over either"
+    assert "LockError" in process.communicate()[1]
+    assert os.path.exists(path)
+
+
 def test_the_lock_of_another_host_is_refused_with_the_way_out(path: str) -> None:
     write(path, host="beta", pid=dead_pid(), user="service")
     with pytest.raises(LockError, match="service@beta") as caught, lock.held(path, "x"):
@@ -125,8 +255,36 @@ def test_the_lock_of_another_host_is_refused_with_the_way_out(path: str) -> None
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"host": 1, "pid": "x"}'])
 def test_a_lock_that_says_nothing_is_refused(path: str, text: str) -> None:
     Path(path).write_text(text, encoding="utf-8")
-    with pytest.raises(LockError, match="rm "), lock.held(path, "x"):
+    os.utime(path, (0, 0))
+    for attempt in (lambda: lock.check(path), lambda: lock.held(path, "x").__enter__()):
+        with pytest.raises(LockError, match=f"rm {path}") as caught:
+            attempt()
+        if "host" not in text:
+            assert f"does not say whose it is (made by {getpass.getuser()} at 1970-01-01T00:00:00" in caught.value.found
+            assert "on this host or another" in caught.value.todo
+
+
+def test_a_lock_that_is_just_being_written_is_read_when_it_is(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another host sees it on NFS until the file is closed."""
+    Path(path).touch()
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: write(path, host="beta"))
+    with pytest.raises(LockError, match="@beta"):
+        lock.check(path)
+
+
+def test_a_lock_that_another_host_takes_in_that_instant(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was not there when it was looked for: O_EXCL tells, and the other one is named and keeps it."""
+    check = lock.check
+
+    def late(path: str) -> bool:
+        found = check(path)
+        write(path, host="beta")
+        return found
+
+    monkeypatch.setattr(lock, "check", late)
+    with pytest.raises(LockError, match="@beta"), lock.held(path, "x"):
         pass
+    assert (lock.read(path) or {})["host"] == "beta"
 
 
 def test_a_full_disk_leaves_no_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,11 +300,14 @@ def test_a_full_disk_leaves_no_lock(path: str, monkeypatch: pytest.MonkeyPatch) 
 def test_a_lock_that_was_removed_by_hand_is_no_failure(path: str) -> None:
     with lock.held(path, "x"):
         os.unlink(path)
+    with lock.held(path, "x"):
+        write(path, host="beta")
+    assert (lock.read(path) or {})["host"] == "beta", "that of who came next stays"
 
 
 def test_a_link_in_its_place_is_refused(path: str, tmp_path: Path) -> None:
     os.symlink(tmp_path / "elsewhere", path)
-    with pytest.raises(LockError), lock.held(path, "x"):
+    with pytest.raises(LockError, match="does not say whose it is"), lock.held(path, "x"):
         pass
     assert not (tmp_path / "elsewhere").exists()
 
