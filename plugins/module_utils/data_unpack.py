@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
     data_folder,
+    data_place,
     data_switch,
     generation,
     lock,
@@ -29,7 +30,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     vcfanno_config,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
-    DATA_READY,
     ArchiveIndex,
     ArchivePackage,
     inspect_archive,
@@ -44,7 +44,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoErro
 from ansible_collections.ousamg.anno.plugins.module_utils.extract import Extraction, extract
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, sync_filesystem, write_atomic
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, Partial, Store
-from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress, size
+from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, HARDLINK
 from ansible_collections.ousamg.anno.plugins.module_utils.unowned import Unowned
@@ -56,7 +56,6 @@ STRATEGIES = (AUTO, data_switch.RENAMES, data_switch.PACKAGES)
 _LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FS_BLOCK = 4096
 _SHOWN = 50  # of the paths that belong to no package
 
 
@@ -148,7 +147,7 @@ def inspect(request: Request) -> Situation:
 def plan(request: Request, situation: Situation) -> Plan:
     """From what is and what is wanted to what is to be done. Reads the data folder's shape, changes nothing.
 
-    Raises UnpackError where the archive cannot go into this data folder.
+    Raises UnpackError or PlaceError where the archive cannot go into this data folder.
     """
     store, live, index, surplus = situation
     if index is None:
@@ -161,7 +160,7 @@ def plan(request: Request, situation: Situation) -> Plan:
     else:
         chosen = _chosen(request, index)
         for package in chosen:
-            _check_place(store, package, index.path)
+            data_place.check_place(store, package, index.path)
         names = index.names if request.packages is None else request.packages
         wanted = {name: index.sources[name] for name in names}
         sources = {**live.sources, **wanted}
@@ -173,10 +172,10 @@ def plan(request: Request, situation: Situation) -> Plan:
     total = sum(package.bytes for package in chosen)
     files = sum(package.files for package in chosen)
     if index is not None and chosen and not _is_ready(request, store, index, chosen):
-        _check_space(store, files, total)
-    _check_rights(store)
+        data_place.check_space(store, files, total)
+    data_place.check_rights(store)
     if chosen and _why_by_packages(request, store):
-        _check_parts(store, [package.destination for package in chosen])
+        data_place.check_parts(store, [package.destination for package in chosen])
     reasons = [f"{change.name}: {change.before or 'new'} → {change.after}" for change in changes if chosen]
     if not chosen and config != live.config_text:
         reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
@@ -374,28 +373,6 @@ def _check_tables(index: ArchiveIndex, wanted: Mapping[str, Source], destination
             raise UnpackError(index.path, found, "one folder with all annotation files of the package", todo)
 
 
-def _check_place(store: Store, package: ArchivePackage, archive: str) -> None:
-    """The package's folder is one of the data folder's own, and no other package's."""
-    path = store.data
-    parts = package.destination.split("/")
-    for depth, part in enumerate(parts, 1):
-        path = os.path.join(path, part)
-        if not os.path.lexists(path):
-            return
-        if os.path.islink(path) or not os.path.isdir(path):
-            found = "it is a symbolic link" if os.path.islink(path) else "it is a file"
-            todo = "Move what it stands for into the data folder."
-            raise UnpackError(path, found, f"a folder, for the package {package.label} of {archive}", todo)
-        if depth < len(parts) and os.path.lexists(os.path.join(path, DATA_READY)):
-            found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
-            raise UnpackError(path, found, "packages beside each other", "Correct the destination of one of them.")
-    for folder, _folders, files in os.walk(path):
-        if folder != path and DATA_READY in files:
-            found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
-            todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."
-            raise UnpackError(path, found, "packages beside each other", todo)
-
-
 def _before(live: Contents, package: ArchivePackage) -> str | None:
     if package.name is not None and package.name in live.sources:
         return live.sources[package.name].version
@@ -416,40 +393,6 @@ def _config(store: Store, live: Contents, wanted: Mapping[str, Source], destinat
             files = tuple(str(table["file"]) for table in former.vcfanno) if former else ()
             updates.append(vcfanno_config.Update(destinations[name], source.vcfanno, files))
     return vcfanno_config.rebuild(live.config_text, updates, path)
-
-
-def _check_space(store: Store, files: int, total: int) -> None:
-    status = os.statvfs(store.state if os.path.isdir(store.state) else os.path.dirname(store.data))
-    free = status.f_bavail * status.f_frsize + _own_bytes(store.next)
-    # Half a block is lost per file on average; the lists and the links' folders are small beside that.
-    needed = total + files * _FS_BLOCK
-    if needed > free:
-        todo = "Free space on this file system: older generations and archives are the first to look at."
-        raise UnpackError(store.data, f"{size(free)} are free on its file system", f"{size(needed)}", todo)
-
-
-def _own_bytes(folder: str) -> int:
-    """What removing a folder gives back, in bytes: that of the files which have no other name."""
-    statuses = (os.lstat(os.path.join(path, name)) for path, _folders, names in os.walk(folder) for name in names)
-    return sum(status.st_blocks * 512 for status in statuses if status.st_nlink == 1)
-
-
-def _check_rights(store: Store) -> None:
-    """What the switch will need is asked for now, before anything was built."""
-    for path in (store.data, *(() if store.inside else (os.path.dirname(store.data),))):
-        if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-            todo = f"Run as the service user, or have the owner run: chmod u+rwx,g+rwx {path}"
-            raise UnpackError(path, "this user may not write there", "a folder of the service user", todo)
-
-
-def _check_parts(store: Store, destinations: Sequence[str]) -> None:
-    """Package by package needs more rights than the exchange of the whole folder."""
-    for destination in destinations:
-        path = os.path.join(store.data, destination)
-        for folder in (path, os.path.dirname(path)):
-            if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-                todo = f"Have the owner run: chmod u+rwx,g+rwx {folder}"
-                raise UnpackError(folder, "this user may not move what is in it", "a folder of the service user", todo)
 
 
 def _is_ready(request: Request, store: Store, index: ArchiveIndex, chosen: Sequence[ArchivePackage]) -> bool:
@@ -480,7 +423,7 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
         if text:
             write_atomic(os.path.join(store.next, name), text.encode(), request.ownership)
     if why is not None:
-        _check_parts(store, destinations)
+        data_place.check_parts(store, destinations)
         partial = Partial((*_LISTS, RECEIPT), tuple(destinations), generation.id_of(store.data), why)
         generation.mark_partial(store.next, partial)
     name = staged["generation"] if staged else _new_id(stamp)

@@ -5,11 +5,24 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
+from support_data import Site, copy_site, make_site
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A small instance, to be copied."""
+    return make_site(tmp_path_factory.mktemp("original"))
+
+
+@pytest.fixture
+def site(original: Site, tmp_path: Path) -> Site:
+    return copy_site(original, tmp_path / "site")
 
 
 class ModuleResult(dict[str, Any]):

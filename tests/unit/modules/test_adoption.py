@@ -9,22 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_data import ARCHIVE, CLINVAR, HGMD, Site, below, copy_site, make_site
+from support_data import ARCHIVE, CLINVAR, HGMD, Site, below, copy_site
 from support_tree import contents, snapshot
 from support_user import as_nobody, world_folder
 
 Run = Callable[..., Any]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs files of two users")
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return make_site(tmp_path_factory.mktemp("original"))
-
-
-@pytest.fixture
-def site(original: Site, tmp_path: Path) -> Site:
-    return copy_site(original, tmp_path / "site")
 
 
 @pytest.fixture

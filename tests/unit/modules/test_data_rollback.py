@@ -15,20 +15,10 @@ import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
 from sandbox.archive import make_archive
 from sandbox.packages import data_folder
-from support_data import CLINVAR, FASTA, Site, copy_site, make_site
+from support_data import CLINVAR, FASTA, Site
 from support_tree import contents, snapshot
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return make_site(tmp_path_factory.mktemp("original"))
-
-
-@pytest.fixture
-def site(original: Site, tmp_path: Path) -> Site:
-    return copy_site(original, tmp_path / "site")
 
 
 @pytest.fixture

@@ -24,21 +24,11 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     lock,
     vcfanno_config,
 )
-from support_data import ARCHIVE, CLINVAR, FASTA, HGMD, SEQREPO, Site, below, copy_site, make_site, replace
+from support_data import ARCHIVE, CLINVAR, FASTA, HGMD, SEQREPO, Site, below, copy_site, replace
 from support_tree import contents, snapshot
 
 Run = Callable[..., Any]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user, or to mount")
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return make_site(tmp_path_factory.mktemp("original"))
-
-
-@pytest.fixture
-def site(original: Site, tmp_path: Path) -> Site:
-    return copy_site(original, tmp_path / "site")
 
 
 @pytest.fixture
@@ -609,14 +599,14 @@ def test_a_disk_that_is_really_full(site: Site) -> None:
     """The plan asks before; here somebody else takes the room while the archive is unpacked."""
     script = (
         "import os, shutil, sys, json\n"
-        "from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils import data_place, data_unpack\n"
         "from ansible_collections.ousamg.anno.plugins.module_utils.errors import failure\n"
         "from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership\n"
         "from support_tree import snapshot\n"
         "small, archive, live = sys.argv[1:]\n"
         "data = shutil.copytree(live, small + '/data', symlinks=True)\n"
         "before = snapshot(small)\n"
-        "data_unpack._check_space = lambda *_: None\n"
+        "data_place.check_space = lambda *_: None\n"
         "try:\n"
         "    data_unpack.apply(data_unpack.Request(archive, data, Ownership(0o774)))\n"
         "except OSError as error:\n"

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a data folder can take in packages: their places, the rights of this user, the room on its file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import Store
+from ansible_collections.ousamg.anno.plugins.module_utils.progress import size
+
+_FS_BLOCK = 4096
+
+
+class PlaceError(AnnoError):
+    """The data folder cannot take in these packages."""
+
+
+def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
+    """The package's folder is one of the data folder's own, and no other package's."""
+    path = store.data
+    parts = package.destination.split("/")
+    for depth, part in enumerate(parts, 1):
+        path = os.path.join(path, part)
+        if not os.path.lexists(path):
+            return
+        if os.path.islink(path) or not os.path.isdir(path):
+            found = "it is a symbolic link" if os.path.islink(path) else "it is a file"
+            todo = "Move what it stands for into the data folder."
+            raise PlaceError(path, found, f"a folder, for the package {package.label} of {archive}", todo)
+        if depth < len(parts) and os.path.lexists(os.path.join(path, DATA_READY)):
+            found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
+            raise PlaceError(path, found, "packages beside each other", "Correct the destination of one of them.")
+    for folder, _folders, files in os.walk(path):
+        if folder != path and DATA_READY in files:
+            found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
+            todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."
+            raise PlaceError(path, found, "packages beside each other", todo)
+
+
+def check_space(store: Store, files: int, total: int) -> None:
+    status = os.statvfs(store.state if os.path.isdir(store.state) else os.path.dirname(store.data))
+    free = status.f_bavail * status.f_frsize + _own_bytes(store.next)
+    # Half a block is lost per file on average; the lists and the links' folders are small beside that.
+    needed = total + files * _FS_BLOCK
+    if needed > free:
+        todo = "Free space on this file system: older generations and archives are the first to look at."
+        raise PlaceError(store.data, f"{size(free)} are free on its file system", f"{size(needed)}", todo)
+
+
+def _own_bytes(folder: str) -> int:
+    """What removing a folder gives back, in bytes: that of the files which have no other name."""
+    statuses = (os.lstat(os.path.join(path, name)) for path, _folders, names in os.walk(folder) for name in names)
+    return sum(status.st_blocks * 512 for status in statuses if status.st_nlink == 1)
+
+
+def check_rights(store: Store) -> None:
+    """What the switch will need is asked for now, before anything was built."""
+    for path in (store.data, *(() if store.inside else (os.path.dirname(store.data),))):
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+            todo = f"Run as the service user, or have the owner run: chmod u+rwx,g+rwx {path}"
+            raise PlaceError(path, "this user may not write there", "a folder of the service user", todo)
+
+
+def check_parts(store: Store, destinations: Sequence[str]) -> None:
+    """Package by package needs more rights than the exchange of the whole folder."""
+    for destination in destinations:
+        path = os.path.join(store.data, destination)
+        for folder in (path, os.path.dirname(path)):
+            if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+                todo = f"Have the owner run: chmod u+rwx,g+rwx {folder}"
+                raise PlaceError(folder, "this user may not move what is in it", "a folder of the service user", todo)
