@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.common import warnings
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from support_data import Site, copy_site, make_site
 
@@ -26,7 +26,10 @@ def site(original: Site, tmp_path: Path) -> Site:
 
 
 class ModuleResult(dict[str, Any]):
-    """What the module printed. ``result.failed`` tells ``fail_json`` from ``exit_json``."""
+    """What the module printed. ``result.failed`` tells ``fail_json`` from ``exit_json``; ``result.warned`` are its
+    warnings."""
+
+    warned: list[str]
 
     @property
     def failed(self) -> bool:
@@ -34,16 +37,19 @@ class ModuleResult(dict[str, Any]):
 
 
 @pytest.fixture
-def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., ModuleResult]:
+def run_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleResult]:
     """``run_module("sif_info", {"path": …}, check=True, diff=True)`` returns the module's result."""
 
     def run(name: str, args: dict[str, Any], *, check: bool = False, diff: bool = False) -> ModuleResult:
         module = importlib.import_module(f"ansible_collections.ousamg.anno.plugins.modules.{name}")
         capsys.readouterr()
-        warnings._global_warnings.clear()  # those of the module that ran before
+        warned: list[str] = []
+        monkeypatch.setattr(AnsibleModule, "warn", lambda _, text: warned.append(text))
         internal = {"_ansible_check_mode": check, "_ansible_diff": diff}
         with patch_module_args(args | internal), pytest.raises(SystemExit):
             module.main()
-        return ModuleResult(json.loads(capsys.readouterr().out))
+        result = ModuleResult(json.loads(capsys.readouterr().out))
+        result.warned = warned
+        return result
 
     return run

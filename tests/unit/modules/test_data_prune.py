@@ -66,7 +66,7 @@ def test_what_another_user_has_put_into_it_stays_and_is_told(run_module: Run) ->
             done = run_module("data_prune", {"data": str(data), "keep": 0})
         left = str(top / ".data.anno/trash.000001.g1")
         assert (done["changed"], done["removed"], done["kept"], done["left"]) == (True, ["g1"], [], [left])
-        assert left in str(done["warnings"])
+        assert left in done.warned[0]
         assert os.listdir(left) == ["foreign"], "also a read-only folder of its own is no obstacle"
         with as_nobody():
             again = run_module("data_prune", {"data": str(data), "keep": 0})
