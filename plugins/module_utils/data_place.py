@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import Store
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import size
 
@@ -26,13 +27,13 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
     parts = package.destination.split("/")
     for depth, part in enumerate(parts, 1):
         path = os.path.join(path, part)
-        if not os.path.lexists(path):
+        if not is_there(path):
             return
         if os.path.islink(path) or not os.path.isdir(path):
             found = "it is a symbolic link" if os.path.islink(path) else "it is a file"
             todo = "Move what it stands for into the data folder."
             raise PlaceError(path, found, f"a folder, for the package {package.label} of {archive}", todo)
-        if depth < len(parts) and os.path.lexists(os.path.join(path, DATA_READY)):
+        if depth < len(parts) and is_there(os.path.join(path, DATA_READY)):
             found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
             raise PlaceError(path, found, "packages beside each other", "Correct the destination of one of them.")
     for folder, _folders, files in os.walk(path):

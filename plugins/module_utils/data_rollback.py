@@ -18,6 +18,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Change, Contents
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError, Kept, Partial, Store
 
 
@@ -69,7 +70,7 @@ def _missing(store: Store, kept: Kept, partial: Partial | None) -> Iterator[str]
         folder = os.path.join(top, destination)
         if not os.path.isdir(folder):
             yield f"its folder {destination} is missing"
-        elif not os.path.lexists(os.path.join(folder, DATA_READY)):
+        elif not is_there(os.path.join(folder, DATA_READY)):
             yield f"its {destination}/{DATA_READY} is missing"
         elif data_folder.ready_digest(folder) != record["ready"]:
             yield f"its {destination}/{DATA_READY} is not the one that its receipt tells of"

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
 from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     exchange,
+    is_there,
     remove_tree,
     sync_filesystem,
     sync_folder,
@@ -114,7 +115,7 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
         retired = os.path.join(store.generations, f"{order:06d}.{former}")
     else:
         retired = store.next
-        if os.path.lexists(retired):
+        if is_there(retired):
             _discard(store, retired)
     journal: dict[str, Any] = {
         "incoming": incoming,
@@ -155,16 +156,16 @@ def recover(store: Store) -> None:
     if "parts" in journal:
         _switch_parts(store, journal)
         _remove_discarded(store, incoming)
-    elif not os.path.lexists(store.data):
+    elif not is_there(store.data):
         os.rename(incoming, store.data)
-    elif os.stat(store.data).st_ino == journal["new"] and os.path.lexists(incoming):
+    elif os.stat(store.data).st_ino == journal["new"] and is_there(incoming):
         os.rename(incoming, retired)
     _settle(store)
 
 
 def check_recovered(store: Store) -> None:
     """Raise GenerationError where a switch was interrupted; for a dry run, which may not mend it."""
-    if os.path.exists(store.journal):
+    if is_there(store.journal):
         found = "a switch was interrupted here (its journal is there)"
         todo = "Run the deployment or the rollback (not the dry run): it brings this in order first."
         raise GenerationError(store.journal, found, "no journal", todo)
@@ -245,8 +246,8 @@ def _parts(store: Store, incoming: str, partial: Partial) -> list[Part]:
         Part(
             path,
             path in files,
-            os.path.lexists(os.path.join(store.data, path)),
-            os.path.lexists(os.path.join(incoming, path)),
+            is_there(os.path.join(store.data, path)),
+            is_there(os.path.join(incoming, path)),
         )
         for path in (*partial.folders, *files)
     ]
@@ -261,7 +262,7 @@ def _switch_parts(store: Store, journal: Mapping[str, Any]) -> None:
     generation.mark_partial(retired, Partial(files, folders, journal["generation"], journal["why"]))
     for part in parts:
         live, old, new = (os.path.join(base, part.path) for base in (store.data, retired, incoming))
-        if part.goes and not os.path.lexists(old):
+        if part.goes and not is_there(old):
             os.makedirs(os.path.dirname(old), 0o775, exist_ok=True)
             if part.file and part.comes:
                 # A copy: the file is replaced by one rename and never missing.
@@ -269,30 +270,30 @@ def _switch_parts(store: Store, journal: Mapping[str, Any]) -> None:
                 os.rename(old + ".new", old)
             else:
                 os.rename(live, old)
-        if part.comes and os.path.lexists(new):
+        if part.comes and is_there(new):
             os.makedirs(os.path.dirname(live), 0o775, exist_ok=True)
             os.rename(new, live)
     sync_filesystem(store.data)
-    if os.path.lexists(incoming):  # emptied: it is no generation any longer
+    if is_there(incoming):  # emptied: it is no generation any longer
         _discard(store, incoming)
 
 
 def _undo(store: Store, journal: Mapping[str, Any]) -> None:
     """After an error in a switch, not a kill: back to what was live. What cannot be undone stays in the journal."""
     incoming, retired = journal["incoming"], journal["retired"]
-    if "parts" in journal and not os.path.lexists(incoming):
+    if "parts" in journal and not is_there(incoming):
         os.rename(_discarded(store, incoming), incoming)
     for part in reversed([Part(**part) for part in journal.get("parts", [])]):
         live, old, new = (os.path.join(base, part.path) for base in (store.data, retired, incoming))
-        if part.comes and not os.path.lexists(new):
+        if part.comes and not is_there(new):
             os.rename(live, new)
-        if part.goes and os.path.lexists(old):
+        if part.goes and is_there(old):
             os.rename(old, live)
     if "parts" in journal:
         remove_tree(retired)
-    elif not os.path.lexists(store.data):
+    elif not is_there(store.data):
         os.rename(retired, store.data)
-    elif os.stat(store.data).st_ino == journal["new"] and os.path.lexists(incoming):
+    elif os.stat(store.data).st_ino == journal["new"] and is_there(incoming):
         exchange(incoming, store.data)
     elif os.stat(store.data).st_ino == journal["new"]:
         os.rename(store.data, incoming)

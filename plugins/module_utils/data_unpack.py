@@ -42,7 +42,12 @@ from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import (
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.extract import Extraction, extract
-from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, sync_filesystem, write_atomic
+from ansible_collections.ousamg.anno.plugins.module_utils.files import (
+    Ownership,
+    is_there,
+    sync_filesystem,
+    write_atomic,
+)
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, Partial, Store
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
@@ -281,7 +286,7 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
 
 
 def _index(request: Request) -> ArchiveIndex:
-    if not os.path.lexists(request.src):
+    if not is_there(request.src):
         todo = "Upload the data archive, or correct its path; deploy looks in the archive and in incoming."
         raise UnpackError(request.src, "there is no such file", "the data archive", todo)
     return inspect_archive(request.src, request.datasets)

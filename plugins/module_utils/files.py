@@ -73,6 +73,18 @@ def ownership(mode: str, owner: str | None = None, group: str | None = None) -> 
     return Ownership(bits, uid, gid)
 
 
+def is_there(path: str) -> bool:
+    """Whether something has this name, be it a link that leads nowhere.
+
+    os.path.lexists would also answer no where the disk does not answer at all; raises OSError there.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import sources_json
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, remove_tree, write_atomic
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, is_there, remove_tree, write_atomic
 
 RECEIPT = ".anno-receipt.json"
 PARTIAL = ".anno-partial.json"
@@ -100,9 +100,9 @@ def open_store(data: str) -> Store:
     beside = os.path.join(parent, f".{name}.anno")
     if not os.path.isdir(path):
         store = Store(path, beside)
-        if not os.path.lexists(path) and os.path.exists(store.journal):
+        if not is_there(path) and is_there(store.journal):
             return store  # killed between two renames: recover() brings it back
-        found = "it is no folder" if os.path.lexists(path) else "there is no such folder"
+        found = "it is no folder" if is_there(path) else "there is no such folder"
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
     return Store(path, os.path.join(path, ".anno") if _is_mount_point(path) else beside)

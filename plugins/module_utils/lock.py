@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One worker at a time, on one host or on several that share a file system.
 
-The lock is a file made with O_EXCL, which also NFS and GPFS keep atomic, holding who took it. flock(2) alone would not
-do: it may be local to a host. It serves here to let processes of one host take over a dead one's lock without racing.
+The lock is a symbolic link whose target, which leads nowhere, is JSON that tells who took it. Making a link is one step
+that also NFS and GPFS keep atomic: a lock is there with all that it says or not at all, also after a kill, a full disk
+or a power cut; a file would be empty first. flock(2) alone would not do: it may be local to a host. It serves here to
+let processes of one host take over a dead one's lock without racing.
 
 A lock is taken over only where its process is certainly gone: it was one of this boot of this host and of this pid
 namespace, and no process has its number and start time any more; or it was one of an earlier boot of this machine.
@@ -20,7 +22,6 @@ import json
 import os
 import pwd
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -31,8 +32,6 @@ _BOOT = "/proc/sys/kernel/random/boot_id"  # random(4): another one after each b
 _MACHINE = "/etc/machine-id"  # machine-id(5)
 _FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
 _ATTEMPTS = 3
-# Seconds for another host's lock to say whose it is.
-_PATIENCE = 1.0
 
 
 class LockError(AnnoError):
@@ -60,30 +59,23 @@ def _take(path: str, mine: Mapping[str, Any]) -> None:
         if check(path):
             os.unlink(path)
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o664)
+            os.symlink(json.dumps(mine), path)
         except FileExistsError:
             continue  # another host was faster
-        try:
-            with os.fdopen(fd, "w", encoding="utf-8") as stream:
-                json.dump(mine, stream)
-                stream.flush()
-                os.fsync(stream.fileno())  # after a power cut it says whose it was
-        except BaseException:
-            os.unlink(path)  # a full disk: an empty lock would be in everybody's way
-            raise
         return
     raise refusal(path, {})
 
 
 def read(path: str) -> dict[str, Any] | None:
-    """Who holds the lock: ``host``, ``user``, ``pid``, ``since``, ``purpose``; None where nobody does. A file that
-    says nothing (its writer died just then) gives an empty dict."""
+    """Who holds the lock: ``host``, ``user``, ``pid``, ``since``, ``purpose``; None where nobody does. What no engine
+    has made gives an empty dict."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            holder = json.load(stream)
+        holder = json.loads(os.readlink(path))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: it is no link
+            raise
         return {}
     return holder if isinstance(holder, dict) else {}
 
@@ -92,10 +84,6 @@ def check(path: str) -> bool:
     """Raise LockError where somebody holds the lock who may be alive; else whether a dead one's is there. A dry run
     takes none."""
     holder = read(path)
-    deadline = time.monotonic() + _PATIENCE
-    while holder == {} and time.monotonic() < deadline:
-        time.sleep(_PATIENCE / 10)  # another host may be writing it
-        holder = read(path)
     if holder is not None and not is_gone(holder):
         raise refusal(path, holder)
     return holder is not None
@@ -104,7 +92,7 @@ def check(path: str) -> bool:
 def refusal(path: str, holder: Mapping[str, Any]) -> LockError:
     expected = "nobody else at work"
     if not holder:
-        found = f"a lock is here that does not say whose it is{_made(path)}: its writer died, or the disk was full"
+        found = f"something is here that does not say whose it is{_made(path)}"
         todo = f"When nobody deploys here, on this host or another, remove the file: rm {path}"
         return LockError(path, found, expected, todo)
     who = f"{holder.get('user', 'somebody')}@{holder.get('host', 'an unknown host')}"
@@ -135,7 +123,7 @@ def _me(purpose: str) -> dict[str, Any]:
         "boot": _text_of(_BOOT),
         "machine": _text_of(_MACHINE),
         "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "purpose": purpose,
+        "purpose": purpose[:200],  # XFS has 1,024 bytes for a link
     }
 
 

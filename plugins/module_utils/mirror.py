@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 
-from ansible_collections.ousamg.anno.plugins.module_utils.files import remove_tree
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there, remove_tree
 
 
 def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
@@ -81,5 +81,5 @@ def _is_same(entry: os.DirEntry[str], target: str) -> bool:
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         remove_tree(path)
-    elif os.path.lexists(path):
+    elif is_there(path):
         os.unlink(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import support_sshd
 import support_tar as tar
+from ansible_collections.ousamg.anno.plugins.module_utils import lock
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 1 << 30
@@ -70,6 +71,13 @@ def end(run: subprocess.Popen[bytes], data: Path) -> str:
     return output_of(data).read_text()
 
 
+def holder(top: Path) -> int:
+    """The process that holds the lock."""
+    found = lock.read(str(top / ".data.anno/lock"))
+    assert found
+    return int(found["pid"])
+
+
 def wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], data: Path) -> None:
     deadline = time.monotonic() + 60
     while not condition():
@@ -85,7 +93,7 @@ def test_a_killed_process_is_told_and_the_next_run_converges(archive: Path, tmp_
     run = unpack(archive, data)
     written = tmp_path / ".data.anno/next/big/zeros"
     wait_for(written.exists, run, data)
-    os.kill(json.loads((tmp_path / ".data.anno/lock").read_text())["pid"], signal.SIGKILL)
+    os.kill(holder(tmp_path), signal.SIGKILL)
     output = end(run, data)
     assert run.returncode != 0
     assert "ended without a result" in output
@@ -111,7 +119,7 @@ def test_work_goes_on_without_its_connection(archive: Path, tmp_path: Path) -> N
     with support_sshd.Server(tmp_path / "sshd") as server:
         run = unpack(archive, data, server.variables())
         wait_for(written.exists, run, data)
-        worker = json.loads((tmp_path / ".data.anno/lock").read_text())["pid"]
+        worker = holder(tmp_path)
         os.kill(worker, signal.SIGSTOP)
         try:
             server.stop()

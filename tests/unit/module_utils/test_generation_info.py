@@ -187,11 +187,13 @@ def test_who_works_here_and_what_was_interrupted(store: Store) -> None:
     assert result["interrupted"] == "a switch to staged was interrupted: the next run finishes or undoes it"
     assert (result["lock"]["purpose"], result["lock"]["gone"]) == ("test", True)
     Path(store.journal).write_text("{")
-    Path(store.lock).write_text(json.dumps(lock._me("x")))
+    os.unlink(store.lock)
+    os.symlink(json.dumps(lock._me("x")), store.lock)
     result = generation_info.result(generation_info.inspect(store.data))
     assert "cannot be read" in result["interrupted"]
     assert (result["lock"]["pid"], result["lock"]["gone"]) == (os.getpid(), False)
-    Path(store.lock).write_text("")
+    os.unlink(store.lock)
+    Path(store.lock).touch()
     assert generation_info.result(generation_info.inspect(store.data))["lock"]["host"] is None
 
 

@@ -688,21 +688,23 @@ def test_the_lock_of_a_living_process(site: Site, unpack: Run) -> None:
     try:
         os.mkdir(store.state)
         holder = {**lock._me("unpack other.tar"), "pid": process.pid, "start": lock._start_time(process.pid)}
-        Path(store.lock).write_text(json.dumps(holder))
+        os.symlink(json.dumps(holder), store.lock)
         for check in (True, False):
             result = unpack(check=check, dry=False)
             assert result.failed
             assert f"{holder['user']}@{holder['host']} (pid {process.pid})" in result["found"]
             assert f"rm {store.lock}" in result["todo"]
         assert snapshot(site.data) == before
-        Path(store.lock).write_text(json.dumps({**holder, "host": "beta"}))
+        os.unlink(store.lock)
+        os.symlink(json.dumps({**holder, "host": "beta"}), store.lock)
         assert "@beta" in unpack(dry=False)["found"]
     finally:
         process.kill()
         process.wait()
-    Path(store.lock).write_text(json.dumps(holder))
+    os.unlink(store.lock)
+    os.symlink(json.dumps(holder), store.lock)
     assert unpack(dry=False)["changed"], "the lock of a process that is gone is taken over"
-    assert not os.path.exists(store.lock)
+    assert not os.path.lexists(store.lock)
 
 
 def test_folders_of_the_state_are_those_of_the_group(site: Site, unpack: Run) -> None:
