@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The record of deployments of one instance: one JSON object per line, appended and never rewritten.
 
-From ``start`` to ``end`` a deployment holds ``<ledger>.lock``, a file with a JSON object of the keys
+From ``start`` to ``end`` a deployment holds ``<ledger>.lock``, a lock (see lock.py) with the keys
 deployment, by, from, pid, since. Whoever appends or reads holds flock(2) on the ledger for that moment.
 """
 
@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from ansible_collections.ousamg.anno.plugins.module_utils import lock
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import sync_folder
 
@@ -239,17 +240,7 @@ def _write(path: str, fd: int, text: str) -> None:
 
 
 def _take(path: str, request: Request) -> None:
-    holder = Holder(request.deployment, request.by, request.host, request.pid, _now())
-    lock = _lock(path)
-    fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-    try:
-        os.fchmod(fd, _MODE)
-        _write(lock, fd, json.dumps(holder.as_dict()) + "\n")
-    except BaseException:
-        os.unlink(lock)
-        raise
-    finally:
-        os.close(fd)
+    lock.write(_lock(path), Holder(request.deployment, request.by, request.host, request.pid, _now()).as_dict())
 
 
 def _left_behind(path: str, ledger: Ledger, takeover: str | None) -> str | None:
@@ -330,10 +321,8 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _holder(path: str) -> Holder | None:
-    try:
-        with open(_lock(path), "rb") as stream:
-            words = _object(stream.read())
-    except FileNotFoundError:
+    words = lock.read(_lock(path))
+    if words is None:
         return None
     fields = {_FIELDS.get(key, key): value for key, value in words.items()}
     return Holder(**{field: fields.get(field) for field in Holder._fields})

@@ -59,11 +59,16 @@ def _take(path: str, mine: Mapping[str, Any]) -> None:
         if check(path):
             os.unlink(path)
         try:
-            os.symlink(json.dumps(mine), path)
+            write(path, mine)
         except FileExistsError:
             continue  # another host was faster
         return
     raise refusal(path, {})
+
+
+def write(path: str, holder: Mapping[str, Any]) -> None:
+    """Make the lock in one step. Raises FileExistsError where one is there."""
+    os.symlink(json.dumps(holder), path)
 
 
 def read(path: str) -> dict[str, Any] | None:

@@ -40,7 +40,7 @@ def test_the_deployment_is_on_record(site):
         ("end", None, "ok"),
     ]
     assert {e["release"] for e in entries} == {"v3.2.0"}
-    assert not LEDGER[site].with_name("deployments.jsonl.lock").exists()
+    assert not LEDGER[site].with_name("deployments.jsonl.lock").is_symlink()
 
 
 def test_the_service_runs_and_was_restarted():

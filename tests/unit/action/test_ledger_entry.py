@@ -53,7 +53,7 @@ class Playbook:
         return [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
 
     def holder(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.lock.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(os.readlink(self.lock))
         return found
 
 
@@ -130,7 +130,9 @@ def test_the_lock_of_a_killed_deployment_is_taken_over(playbook: Playbook) -> No
 def test_a_deployment_that_cannot_be_looked_at_is_not_taken_over(playbook: Playbook, word: dict[str, Any]) -> None:
     with waiting_start(playbook, "d1") as process:
         process.kill()
-    playbook.lock.write_text(json.dumps(playbook.holder() | word), encoding="utf-8")
+    holder = playbook.holder() | word
+    playbook.lock.unlink()
+    playbook.lock.symlink_to(json.dumps(holder))
     code, output = playbook.run(playbook.task("d2", {"event": "start"}))
     assert code == 2
     assert f"rm {playbook.lock}" in output
