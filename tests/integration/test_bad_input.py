@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from sandbox import service
 from support_deploy import Deploy, Run, Site
+from support_mount import NEEDS_MOUNT, UNSHARE
 from support_tree import differences
 
 # A deployment that began and was undone: on record, and nothing else (the folder's time tells that it has a new file).
@@ -478,17 +479,15 @@ exit "$code"
 """
 
 
+@NEEDS_MOUNT
 @pytest.mark.parametrize("lacking", ["bytes", "files"])
 def test_the_disk_is_full(site: Site, deploy: Deploy, tmp_path: Path, lacking: str) -> None:
-    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", tmp_path]
-    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system takes root, a mount namespace and unshare (util-linux)")
     entries = list(site.staging.rglob("*"))
     blocks = sum(-(-path.stat().st_size // 4096) for path in entries if path.is_file() and not path.is_symlink())
     # 8 blocks are less than the archive takes; the next generation has some 50 names.
     room = f"size={(blocks + 8) * 4096}" if lacking == "bytes" else f"nr_inodes={len(entries) + 20}"
     tree, pids = site.tree(), site.pids()
-    prefix = ["unshare", "--mount", "sh", "-ec", SMALL, "sh", str(site.staging), room, str(tmp_path)]
+    prefix = [*UNSHARE, "sh", "-ec", SMALL, "sh", str(site.staging), room, str(tmp_path)]
     run = deploy(prefix=prefix, expect=2)
     before, after = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("before", "after"))
     if lacking == "bytes":

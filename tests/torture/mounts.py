@@ -18,6 +18,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import support_mount
+
 from torture import matrix, worker
 from torture.judge import NEW, OLD
 from torture.matrix import VARIANTS, Bench, Tally, sample
@@ -33,19 +35,15 @@ _NO_SYNC = ("inject=syncfs:retval=0", "inject=fsync:retval=0")
 
 
 def missing() -> str | None:
-    """Why nothing can be mounted here; None where it can."""
-    if os.geteuid() != 0:
-        return "only root may mount"
+    """Why this cannot be done here; None where it can."""
     if shutil.which("mkfs.ext4") is None:
         return "mkfs.ext4 is not there (apt-get install e2fsprogs)"
-    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
-    done = subprocess.run(probe, capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else f"nothing may be mounted here: {done.stderr.strip()}"
+    return support_mount.missing()
 
 
 def run(what: str, folder: Path, count: int | None) -> list[Tally]:
     """Do it in a private mount namespace; ``count`` limits the points, None: all."""
-    command = ["unshare", "--mount", sys.executable, "-m", "torture.mounts", what, str(folder), str(count or 0)]
+    command = [*support_mount.UNSHARE, sys.executable, "-m", "torture.mounts", what, str(folder), str(count or 0)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return [Tally.read(tally) for tally in json.loads(done.stdout)]
