@@ -4,7 +4,8 @@
 """A strict reader of tar headers: POSIX ustar, PAX (POSIX.1-2001) and GNU, uncompressed and seekable.
 
 It reads headers only and never allocates by what a header claims. What a data archive cannot hold (devices, FIFOs,
-sparse files, global PAX headers, names that leave the archive) is an error, not something to pass on.
+sparse files, global PAX headers, names that leave the archive) is an error, not something to pass on, and so is
+whatever two readers of tar files could understand in two ways.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ FILE, FOLDER, SYMLINK, HARDLINK = "file", "folder", "symlink", "hardlink"
 
 # A header of a long name or of PAX records has no business to be larger.
 _MAX_EXTENSION = 1 << 20
-_MAX_NAME = 4096
+# Leaves room for the data folder's own path within the 4096 bytes of PATH_MAX.
+_MAX_NAME = 1024
 _MAX_COMPONENT = 255
 # Headers of small members lie close together: one read serves many.
 _WINDOW = 1 << 16
@@ -37,6 +39,13 @@ _REFUSED = {
     b"g": "a global PAX header",
 }
 _SETID = 0o6000
+# Fields that are not used, but are numbers in a header that is not damaged.
+_UNUSED = ((108, 116, "uid"), (116, 124, "gid"), (329, 337, "device number"), (337, 345, "device number"))
+_GNU, _USTAR = b"ustar  \0", b"ustar\0"
+# The year 2262 in nanoseconds: what 64 bits hold.
+_LATEST = (1 << 63) - 1
+# Padding is at most a record, which no tar makes larger.
+_MAX_PADDING = 64 << 20
 _REMAKE = "Make the archive anew with ella-anno's `make tar-data`."
 _REFETCH = "Fetch the archive again and compare its size and sha256 with the release manifest."
 
@@ -47,7 +56,8 @@ class TarError(AnnoError):
 
 class Member(NamedTuple):
     """One entry. ``name`` and ``link`` are relative paths without ``./`` and without a slash at the end;
-    ``offset`` and ``size`` say where its content lies in the file, in bytes; ``mtime`` is in nanoseconds."""
+    ``offset`` and ``size`` say where its content lies in the file, in bytes; ``mtime`` is in nanoseconds since 1970, at
+    most 2**63 - 1; ``md5`` is what the content should have (16 bytes), empty where nothing says it."""
 
     name: str
     kind: str
@@ -55,6 +65,7 @@ class Member(NamedTuple):
     mtime: int
     offset: int
     link: str
+    md5: bytes = b""
 
 
 def read_members(fd: int, path: str) -> Iterator[Member]:
@@ -90,6 +101,8 @@ class _Headers:
                 self._check_end()
                 return None
             self._check_sum(header, start)
+            for begin, end, what in _UNUSED:
+                self._number(header[begin:end], what, start)
             flag = header[156:157]
             size = self._number(header[124:136], "size", start)
             if flag in (b"x", b"L", b"K"):
@@ -108,24 +121,28 @@ class _Headers:
             raise self._error(f"the entry {shown} is {_REFUSED[flag]}", "files, folders and links", _REMAKE)
         if flag not in _KINDS:
             raise self._error(f"the entry {shown} has the unknown type {flag!r}", "files, folders and links", _REMAKE)
+        self._check_format(header, shown)
         kind = _KINDS[flag]
         if kind == FILE and raw.endswith(b"/"):
+            # Before POSIX this was how a folder was written; later kinds of headers have a type for it.
+            if flag != b"\0":
+                raise self._error(f"the entry {shown} is a file with the name of a folder", "one of both", _REMAKE)
             kind = FOLDER
         # On a folder the setgid bit only hands its group down; modes are not taken from the archive anyway.
         if setid and kind == FILE:
             raise self._error(f"the entry {shown} is setuid or setgid", "data files", _REMAKE)
         if "size" in extra:
             size = self._pax_size(extra["size"], size, shown)
-        if kind != FILE:
-            if size and kind != FOLDER:
-                raise self._error(f"the link {shown} claims {size} bytes of content", "no content", _REMAKE)
-            size = 0
+        if kind != FILE and size:
+            raise self._error(f"the {kind} {shown} claims {size} bytes of content", "no content", _REMAKE)
         name = self._safe_name(raw)
         link = ""
         if kind == SYMLINK:
-            link = os.fsdecode(extra.get("linkpath") or _text(header[157:257]))
-            if not link or "\0" in link or "\n" in link:
-                raise self._error(f"the symbolic link {shown} has the target {link!r}", "a target", _REMAKE)
+            target = extra.get("linkpath") or _text(header[157:257])
+            if not target or b"\0" in target or b"\n" in target or len(target) > _MAX_NAME:
+                found = f"the symbolic link {shown} has the target {_show(target)}"
+                raise self._error(found, f"a target of at most {_MAX_NAME} bytes", _REMAKE)
+            link = self._decoded(target)
         elif kind == HARDLINK:
             link = self._safe_name(extra.get("linkpath") or _text(header[157:257]))
         offset = self._position
@@ -136,7 +153,7 @@ class _Headers:
         self._last = shown
         if "mtime" in extra:
             mtime = self._pax_time(extra["mtime"], shown)
-        return Member(name, kind, size, mtime, offset, link)
+        return Member(name, kind, size, min(mtime, _LATEST), offset, link)
 
     def _read(self, count: int, what: str) -> bytes:
         begin = self._position - self._window_start
@@ -154,11 +171,24 @@ class _Headers:
     def _check_end(self) -> None:
         if self._read(BLOCK, "the second block of zeros").strip(b"\0"):
             raise self._error("one block of zeros, then more entries", "two blocks of zeros at the end", _REFETCH)
+        end = self._position
         while rest := os.pread(self._fd, 1 << 20, self._position):
             if rest.strip(b"\0"):
                 found = f"there are data after its end (behind byte {self._position})"
                 raise self._error(found, "nothing but zeros", _REFETCH)
             self._position += len(rest)
+            if self._position - end > _MAX_PADDING:
+                found = f"there are more than {_MAX_PADDING} bytes after its end (byte {end})"
+                raise self._error(found, "some zeros at most", _REFETCH)
+
+    def _check_format(self, header: bytes, shown: str) -> None:
+        magic = header[257:265]
+        # Only ustar has a prefix, and not every reader looks whether it is ustar: in the place of the prefix GNU's
+        # incremental backups have times.
+        no_prefix = not header[345:500].strip(b"\0")
+        if not (magic.startswith(_USTAR) or (no_prefix and (magic == _GNU or not magic.strip(b"\0")))):
+            found = f"the header of {shown} is of the unknown format {magic!r}"
+            raise self._error(found, "a tar of the format gnu, posix, ustar or v7", _REMAKE)
 
     def _check_sum(self, header: bytes, start: int) -> None:
         blanked = header[:148] + b" " * 8 + header[156:]
@@ -194,7 +224,14 @@ class _Headers:
         if flag == b"x":
             self._read_pax(content, extra)
         else:
-            extra["path" if flag == b"L" else "linkpath"] = content.rstrip(b"\0")
+            self._add("path" if flag == b"L" else "linkpath", content.rstrip(b"\0"), extra)
+
+    def _add(self, key: str, value: bytes, extra: dict[str, bytes]) -> None:
+        """Which of two counts is not the same for all readers of tar files."""
+        if key in extra:
+            found = f"the entry after {self._last} has its {key} in two extended headers"
+            raise self._error(found, "one of each", _REMAKE)
+        extra[key] = value
 
     def _read_pax(self, content: bytes, extra: dict[str, bytes]) -> None:
         """Records ``<length> <key>=<value>\\n``, the length counting the whole record in decimal digits."""
@@ -205,12 +242,12 @@ class _Headers:
             length = int(digits) if digits.isdigit() else 0
             record = content[space + 1 : position + length]
             key, equals, value = record[:-1].partition(b"=")
-            if position + length > len(content) or not record.endswith(b"\n") or not equals:
+            if not 0 < length <= len(content) - position or not record.endswith(b"\n") or not equals:
                 raise self._error(f"a damaged PAX header after {self._last}", "records of POSIX.1-2001", _REFETCH)
             if key.startswith(b"GNU.sparse"):
                 raise self._error(f"a sparse file after {self._last}", "files, folders and links", _REMAKE)
             if key in (b"path", b"linkpath", b"size", b"mtime"):
-                extra[key.decode()] = value
+                self._add(key.decode(), value, extra)
             position += length
 
     def _pax_size(self, value: bytes, in_header: int, shown: str) -> int:
@@ -241,7 +278,14 @@ class _Headers:
         if len(raw) > _MAX_NAME or any(len(part) > _MAX_COMPONENT for part in parts):
             expected = f"at most {_MAX_NAME} bytes, {_MAX_COMPONENT} between slashes"
             raise self._error(f"the entry {shown[:80]}… has too long a name", expected, _REMAKE)
-        return os.fsdecode(b"/".join(parts))
+        return self._decoded(b"/".join(parts))
+
+    def _decoded(self, raw: bytes) -> str:
+        # MD5SUM, sources.json and what a module returns are UTF-8: a name in another encoding is in none of them.
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise self._error(f"the name {_show(raw)} is not UTF-8", "names in UTF-8", _REMAKE) from None
 
     def _error(self, found: str, expected: str, todo: str) -> TarError:
         return TarError(self._path, found, expected, todo)
@@ -249,8 +293,7 @@ class _Headers:
 
 def _plain_name(header: bytes) -> bytes:
     name = _text(header[0:100])
-    # Only POSIX headers have a prefix there; GNU uses the room for times.
-    prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else b""
+    prefix = _text(header[345:500])
     return prefix + b"/" + name if prefix else name
 
 

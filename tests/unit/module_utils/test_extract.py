@@ -45,8 +45,11 @@ def read(path: str) -> list[Member]:
 
 
 def run(path: str, root: Path, md5: Mapping[str, str] = {}, members: Any = None) -> Extraction:
-    chosen = read(path) if members is None else members
-    return extract(path, str(root), chosen, md5, OWNERSHIP, Progress(None, "unpack", os.path.getsize(path)))
+    chosen = [
+        member._replace(md5=bytes.fromhex(md5.get(member.name, "")))
+        for member in (read(path) if members is None else members)
+    ]
+    return extract(path, str(root), chosen, OWNERSHIP, Progress(None, "unpack", os.path.getsize(path)))
 
 
 @pytest.mark.parametrize("block", [1000, 512, 4096, 1 << 20])
@@ -93,7 +96,7 @@ def test_modes_and_times(tmp_path: Path, root: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_owner_and_group(tmp_path: Path, root: Path) -> None:
     path = write(tmp_path, tar.entry("p/file", "x"))
-    extract(path, str(root), read(path), {}, Ownership(0o640, 12, 34), Progress(None, "", 1))
+    extract(path, str(root), read(path), Ownership(0o640, 12, 34), Progress(None, "", 1))
     for name in ("p", "p/file"):
         status = (root / name).stat()
         assert (status.st_uid, status.st_gid) == (12, 34)
@@ -212,6 +215,6 @@ def test_a_file_is_not_readable_to_others_before_it_is_complete(
 def test_progress_counts_the_archive(tmp_path: Path, root: Path) -> None:
     path = write(tmp_path, tar.entry("p/a", "x" * 100))
     state = tmp_path / "progress"
-    extract(path, str(root), read(path), {}, OWNERSHIP, Progress(str(state), "unpack", os.path.getsize(path)))
+    extract(path, str(root), read(path), OWNERSHIP, Progress(str(state), "unpack", os.path.getsize(path)))
     size = os.path.getsize(path)
     assert f'"what": "p", "done": {size}, "total": {size}' in state.read_text()
