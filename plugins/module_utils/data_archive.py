@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import posixpath
 import re
-import stat
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import sources_json
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFile, open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.folder_names import Ready, name_folders, read_destinations
 from ansible_collections.ousamg.anno.plugins.module_utils.members import MemberTable
@@ -36,8 +35,9 @@ PACKAGES = "PACKAGES"
 DATA_READY = "DATA_READY"
 MD5SUM = "MD5SUM"
 
-# Small text files are read whole; nothing that claims to be one is larger.
+# Small text files are kept; together they are not larger.
 _MAX_TEXT = 64 << 20
+_TEXTS = (PACKAGES, sources_json.FILE_NAME, DATA_READY, MD5SUM)
 _MAX_MEMBERS = 500_000
 _MD5_LINE = re.compile(rb"\\?([0-9a-fA-F]{32})[ \t]+\*?(.+)")
 _READY_LINE = re.compile(r"([A-Za-z_]+):[ \t]*(.*?)[ \t]*")
@@ -90,24 +90,18 @@ class ArchiveIndex(NamedTuple):
 def inspect_archive(path: str, datasets: Sequence[str] = ()) -> ArchiveIndex:
     """Read an archive's headers and its small text files, not its data.
 
-    :param path: the archive, a regular file.
+    :param path: the archive, a regular file. A compressed one is decompressed for it from beginning to end.
     :param datasets: paths of ``datasets.json`` files, which name each package's destination.
-    Raises TarError, ArchiveError, SourcesError or OSError; what it returns is whole and may be unpacked.
+    Raises an AnnoError (of this util, and those of the utils that it reads with) or OSError; what it returns is whole
+    and may be unpacked.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise ArchiveError(path, "it is no regular file", "a data archive", "Check the path.")
-        if status.st_size == 0:
-            todo = "Fetch the archive again and compare its size with the release manifest."
-            raise ArchiveError(path, "it is empty (0 bytes)", "a data archive", todo)
-        return _Index(fd, path, status).build(read_destinations(datasets))
-    except OSError as error:
-        error.filename = error.filename or path
-        raise
-    finally:
-        os.close(fd)
+    known = read_destinations(datasets)
+    with open_archive(path) as file:
+        try:
+            return _Index(file).build(known)
+        except OSError as error:
+            error.filename = error.filename or path
+            raise
 
 
 def summary(index: ArchiveIndex) -> list[dict[str, Any]]:
@@ -148,11 +142,11 @@ def md5_lines(content: bytes, path: str) -> Iterator[tuple[str, bytes]]:
 class _Index:
     """The steps from headers to packages; each refuses what the next could not rely on."""
 
-    def __init__(self, fd: int, path: str, status: os.stat_result) -> None:
-        self._fd = fd
-        self._path = path
-        self._status = status
+    def __init__(self, file: ArchiveFile) -> None:
+        self._file = file
+        self._path = file.path
         self._members = MemberTable()
+        self._texts: dict[str, bytes] = {}
         # Each folder that something lies in → the package folder that it is or lies in.
         self._owners: dict[str, str | None] = {"": None}
         # Names with capitals, by what they are on a file system that ignores case.
@@ -180,17 +174,23 @@ class _Index:
                 version, timestamp = source.version or version, source.timestamp or timestamp
             packages.append(ArchivePackage(package, folder, version, timestamp, *sizes[folder], source))
         packages.sort(key=lambda package: package.label)
-        status = self._status
-        return ArchiveIndex(
-            self._path, status.st_size, status.st_mtime_ns, names, tuple(packages), sources, self._members
-        )
+        file = self._file
+        return ArchiveIndex(file.path, file.size, file.mtime_ns, names, tuple(packages), sources, self._members)
 
     def _collect(self) -> None:
-        for count, member in enumerate(read_members(self._fd, self._path), 1):
+        """Read all headers, and the small texts on the way: a compressed archive has no way back."""
+        room = _MAX_TEXT
+        for count, member in enumerate(read_members(self._file), 1):
             if count > _MAX_MEMBERS:
                 raise self._error(f"it has more than {_MAX_MEMBERS} entries", "a data archive", _REMAKE)
-            if member.name:
-                self._members.add(member)
+            if not member.name:
+                continue
+            self._members.add(member)
+            if member.name.endswith(_TEXTS):
+                room += len(self._texts.pop(member.name, b""))
+                if member.kind == FILE and member.size <= room:
+                    self._texts[member.name] = self._file.read(member.offset, member.size)
+                    room -= member.size
 
     def _package_names(self) -> tuple[str, ...]:
         if PACKAGES not in self._members:
@@ -337,10 +337,10 @@ class _Index:
             raise self._error(f"{name} is not UTF-8 (byte {error.start})", "text", _REMAKE) from None
 
     def _content(self, name: str) -> bytes:
-        member = self._members[name]
-        if member.kind != FILE or member.size > _MAX_TEXT:
+        if name not in self._texts:
+            member = self._members[name]
             raise self._error(f"{name} is a {member.kind} of {member.size} bytes", "a small text file", _REMAKE)
-        return os.pread(self._fd, member.size, member.offset)
+        return self._texts.pop(name)
 
     def _case_error(self, name: str, other: str) -> ArchiveError:
         found = f"the names {min(name, other)!r} and {max(name, other)!r} differ only in case"

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One pass over a data archive: read once, write the wanted members, hash everything on the way.
 
-The SHA-256 of the whole file and the writing are done here, the MD5 of each file in a second thread; both hashes
-release the interpreter's lock. Memory is a few blocks, whatever the size.
+The SHA-256 of the file as it lies there (compressed, if it is) and the writing are done here, the MD5 of each member in
+a second thread; both hashes release the interpreter's lock. Memory is a few blocks, whatever the size.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFile, open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
@@ -52,20 +53,19 @@ def extract(
     :param root: an existing folder; nothing outside of it is touched, no link is followed.
     :param members: what to write, sorted by offset; it is asked for them more than once. A file without an MD5 is
         written unchecked.
-    Raises ExtractError for a wrong MD5 or an archive that ends early, OSError for the rest (a full disk).
+    Raises ExtractError for a wrong MD5, ArchiveFileError for an archive that ends early or is damaged, OSError for the
+    rest (a full disk).
     """
-    fd = os.open(path, os.O_RDONLY)
-    tree = _Tree(root, ownership)
-    try:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        return _Pass(fd, path, tree, members, progress).run()
-    except OSError as error:
-        # Reads and writes by descriptor do not name their file.
-        error.filename = error.filename or tree.current or path
-        raise
-    finally:
-        tree.close()
-        os.close(fd)
+    with open_archive(path, digest=True) as file:
+        tree = _Tree(root, ownership)
+        try:
+            return _Pass(file, tree, members, progress).run()
+        except OSError as error:
+            # Reads and writes by descriptor do not name their file.
+            error.filename = error.filename or tree.current or path
+            raise
+        finally:
+            tree.close()
 
 
 class _Segment(NamedTuple):
@@ -79,22 +79,18 @@ class _Segment(NamedTuple):
 class _Pass:
     def __init__(
         self,
-        fd: int,
-        path: str,
+        file: ArchiveFile,
         tree: _Tree,
         members: Iterable[Member],
         progress: Progress,
     ) -> None:
-        self._fd = fd
-        self._path = path
+        self._archive = file
         self._tree = tree
         self._members = members
-        self._checker = _Md5Checker(path)
+        self._checker = _Md5Checker(file.path)
         self._progress = progress
 
     def run(self) -> Extraction:
-        sha256 = hashlib.sha256()
-        size = os.fstat(self._fd).st_size
         position = written = files = 0
         out: int | None = None
         for member in self._members:
@@ -103,11 +99,7 @@ class _Pass:
         waiting = (member for member in self._members if member.kind == FILE)
         file = next(waiting, None)
         try:
-            while position < size:
-                buffer = self._checker.free_buffer()
-                count = os.readv(self._fd, [buffer])
-                if count == 0:
-                    raise self._ended(position, size)
+            while count := self._archive.readinto(buffer := self._checker.free_buffer()):
                 block = memoryview(buffer)[:count]
                 end = position + count
                 segments = []
@@ -128,9 +120,11 @@ class _Pass:
                     files += 1
                     file = next(waiting, None)
                 self._checker.put(buffer, segments)
-                sha256.update(block)
                 position = end
-                self._progress.update(position)
+                self._progress.update(self._archive.done)
+            if file is not None:
+                todo = "Leave the archive alone while it is unpacked; run again."
+                raise ExtractError(self._archive.path, f"it ended before {file.name}", "what was in it before", todo)
             for member in self._members:
                 if member.kind not in (FILE, FOLDER):
                     self._tree.make_link(member)
@@ -140,11 +134,7 @@ class _Pass:
                 with contextlib.suppress(OSError):  # what went wrong before is what counts
                     os.close(out)
             self._checker.stop()
-        return Extraction(files, written, sha256.hexdigest())
-
-    def _ended(self, position: int, size: int) -> ExtractError:
-        todo = "Leave the archive alone while it is unpacked; run again."
-        return ExtractError(self._path, f"it ended at byte {position} while it was read", f"{size} bytes", todo)
+        return Extraction(files, written, self._archive.sha256())
 
 
 class _Md5Checker:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, OUS AMG
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A strict reader of tar headers: POSIX ustar, PAX (POSIX.1-2001) and GNU, uncompressed and seekable.
+"""A strict reader of tar headers: POSIX ustar, PAX (POSIX.1-2001) and GNU.
 
 It reads headers only and never allocates by what a header claims. What a data archive cannot hold (devices, FIFOs,
 sparse files, global PAX headers, names that leave the archive) is an error, not something to pass on, and so is
@@ -10,10 +10,10 @@ whatever two readers of tar files could understand in two ways.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFile
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 
 BLOCK = 512
@@ -24,8 +24,6 @@ _MAX_EXTENSION = 1 << 20
 # Leaves room for the data folder's own path within the 4096 bytes of PATH_MAX.
 _MAX_NAME = 1024
 _MAX_COMPONENT = 255
-# Headers of small members lie close together: one read serves many.
-_WINDOW = 1 << 16
 
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": HARDLINK, b"2": SYMLINK, b"5": FOLDER}
 _REFUSED = {
@@ -56,7 +54,7 @@ class TarError(AnnoError):
 
 class Member(NamedTuple):
     """One entry. ``name`` and ``link`` are relative paths without ``./`` and without a slash at the end;
-    ``offset`` and ``size`` say where its content lies in the file, in bytes; ``mtime`` is in nanoseconds since 1970, at
+    ``offset`` and ``size`` say where its content lies in the tar, in bytes; ``mtime`` is in nanoseconds since 1970, at
     most 2**63 - 1; ``md5`` is what the content should have (16 bytes), empty where nothing says it."""
 
     name: str
@@ -68,26 +66,21 @@ class Member(NamedTuple):
     md5: bytes = b""
 
 
-def read_members(fd: int, path: str) -> Iterator[Member]:
+def read_members(file: ArchiveFile) -> Iterator[Member]:
     """Yield the entries of the archive in the order of the file, and check that the archive ends as it should.
 
-    :param fd: the archive, opened for reading; its file position is not used.
-    :param path: its name, for error texts.
-    Raises TarError for everything that is refused, with the entry's name and the reason.
+    The content of an entry may be read with ``file.read`` before the next one is asked for.
+    Raises TarError for everything that is refused, with the entry's name and the reason, and what the file raises.
     """
-    headers = _Headers(fd, path)
+    headers = _Headers(file)
     while (member := headers.next_member()) is not None:
         yield member
 
 
 class _Headers:
-    def __init__(self, fd: int, path: str) -> None:
-        self._fd = fd
-        self._path = path
-        self._size = os.fstat(fd).st_size
+    def __init__(self, file: ArchiveFile) -> None:
+        self._file = file
         self._position = 0
-        self._window = b""
-        self._window_start = 0
         self._last = "the start"
 
     def next_member(self) -> Member | None:
@@ -146,24 +139,22 @@ class _Headers:
         elif kind == HARDLINK:
             link = self._safe_name(extra.get("linkpath") or _text(header[157:257]))
         offset = self._position
-        if offset + size > self._size:
-            missing = offset + size - self._size
-            raise self._error(f"it is cut off in {shown}: {missing} bytes are missing", "the whole archive", _REFETCH)
         self._position = offset + -(-size // BLOCK) * BLOCK
         self._last = shown
+        end = self._file.end
+        if end is not None and offset + size > end:
+            raise self._cut_off(offset + size - end)
         if "mtime" in extra:
             mtime = self._pax_time(extra["mtime"], shown)
         return Member(name, kind, size, min(mtime, _LATEST), offset, link)
 
     def _read(self, count: int, what: str) -> bytes:
-        begin = self._position - self._window_start
-        if begin < 0 or begin + count > len(self._window):
-            self._window = os.pread(self._fd, max(count, _WINDOW), self._position)
-            self._window_start = self._position
-            begin = 0
-        data = self._window[begin : begin + count]
+        data = self._file.read(self._position, count)
         if len(data) < count:
-            found = f"it ends after {self._last}, where {what} should be (at byte {self._size})"
+            end = self._file.end or 0
+            if end < self._position:
+                raise self._cut_off(self._position - end)
+            found = f"it ends after {self._last}, where {what} should be (at byte {end})"
             raise self._error(found, "two blocks of zeros at the end of the archive", _REFETCH)
         self._position += count
         return data
@@ -172,7 +163,7 @@ class _Headers:
         if self._read(BLOCK, "the second block of zeros").strip(b"\0"):
             raise self._error("one block of zeros, then more entries", "two blocks of zeros at the end", _REFETCH)
         end = self._position
-        while rest := os.pread(self._fd, 1 << 20, self._position):
+        while rest := self._file.read(self._position, 1 << 20):
             if rest.strip(b"\0"):
                 found = f"there are data after its end (behind byte {self._position})"
                 raise self._error(found, "nothing but zeros", _REFETCH)
@@ -201,7 +192,7 @@ class _Headers:
             stated = -1
         if stated not in (unsigned, signed):
             what = "it is no tar archive" if start == 0 else f"the header after {self._last} is damaged"
-            raise self._error(f"{what} (bad checksum at byte {start})", "an uncompressed tar archive", _REFETCH)
+            raise self._error(f"{what} (bad checksum at byte {start})", "a tar archive", _REFETCH)
 
     def _number(self, field: bytes, what: str, start: int) -> int:
         """Octal digits, or GNU's base-256 for what does not fit into them (a file of 8 GiB and more)."""
@@ -287,8 +278,12 @@ class _Headers:
         except UnicodeDecodeError:
             raise self._error(f"the name {_show(raw)} is not UTF-8", "names in UTF-8", _REMAKE) from None
 
+    def _cut_off(self, missing: int) -> TarError:
+        found = f"it is cut off in {self._last}: {missing} bytes are missing"
+        return self._error(found, "the whole archive", _REFETCH)
+
     def _error(self, found: str, expected: str, todo: str) -> TarError:
-        return TarError(self._path, found, expected, todo)
+        return TarError(self._file.path, found, expected, todo)
 
 
 def _plain_name(header: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import support_tar as tar
 from ansible_collections.ousamg.anno.plugins.module_utils import data_archive
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFileError
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import ArchiveError, ArchiveIndex
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import SourcesError
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import TarError
@@ -311,12 +312,12 @@ def test_forms_of_data_ready(text: str, ready: tuple[str | None, str | None]) ->
 
 
 def test_an_empty_file_and_something_else(tmp_path: Path) -> None:
-    refused(tmp_path, b"", "empty")
-    with pytest.raises(ArchiveError, match="no regular file"):
-        data_archive.inspect_archive(str(tmp_path))
+    with pytest.raises(ArchiveFileError, match="empty"):
+        inspect(tmp_path, b"")
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(ArchiveError, match="no regular file"):
-        data_archive.inspect_archive(str(tmp_path / "fifo"))
+    for path in (tmp_path, tmp_path / "fifo"):
+        with pytest.raises(ArchiveFileError, match="no regular file"):
+            data_archive.inspect_archive(str(path))
     with pytest.raises(FileNotFoundError):
         data_archive.inspect_archive(str(tmp_path / "gone"))
 

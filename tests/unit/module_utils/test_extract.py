@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import support_tar as tar
 from ansible_collections.ousamg.anno.plugins.module_utils import extract as module
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFileError, open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.extract import ExtractError, Extraction, extract
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
@@ -37,11 +38,8 @@ def write(tmp_path: Path, *blocks: bytes) -> str:
 
 
 def read(path: str) -> list[Member]:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return list(read_members(fd, path))
-    finally:
-        os.close(fd)
+    with open_archive(path) as file:
+        return list(read_members(file))
 
 
 def run(path: str, root: Path, md5: Mapping[str, str] = {}, members: Any = None) -> Extraction:
@@ -157,7 +155,7 @@ def test_an_archive_that_shrinks_while_it_is_read(
         return readv(fd, buffers)
 
     monkeypatch.setattr(os, "readv", shrinking)
-    with pytest.raises(ExtractError, match="ended at byte 3000 while it was read"):
+    with pytest.raises(ArchiveFileError, match="ended at byte 3000 while it was read"):
         run(path, root, members=members)
 
 

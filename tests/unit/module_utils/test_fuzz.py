@@ -1,4 +1,4 @@
-"""tar_reader.py, data_archive.py and extract.py against Python's tarfile, with archives that nobody thought of.
+"""What reads archives, all together, against Python's tarfile, with archives that nobody thought of.
 
 What is accepted gives exactly the tree that tarfile reads; whatever else there is is refused with a message; nothing is
 ever written outside of the folder. The examples are the same in every run.
@@ -6,6 +6,7 @@ ever written outside of the folder. The examples are the same in every run.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -22,12 +23,14 @@ from ansible_collections.ousamg.anno.plugins.module_utils.extract import extract
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.members import Selection
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
+from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support_faults import memory_folder
 from support_tree import contents, snapshot
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+PACK = {"plain": bytes, "gzip": gzip.compress, "zstd": zstd.compress}
 # Of a header: where they begin, and how long they are.
 FIELDS = {
     "name": (0, 100), "mode": (100, 8), "uid": (108, 8), "size": (124, 12), "mtime": (136, 12), "type": (156, 1),
@@ -165,19 +168,33 @@ def reference(content: bytes) -> dict[str, str]:
     return {**ways, **found}
 
 
-@settings(max_examples=2000, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     form=st.sampled_from(sorted(FORMATS)),
     steps=st.lists(operations, max_size=6),
     complete=st.integers(0, 9).map(bool),
     changes=st.lists(mutations, max_size=3),
+    packed=st.sampled_from(["plain", "plain", "gzip", "zstd"]),
+    harm=st.one_of(st.none(), st.none(), mutations),
 )
-def run(folder: str, seen: Counter[str], form: str, steps: list[Any], complete: bool, changes: list[Any]) -> None:
+def run(
+    folder: str,
+    seen: Counter[str],
+    form: str,
+    steps: list[Any],
+    complete: bool,
+    changes: list[Any],
+    packed: str,
+    harm: Any,
+) -> None:
     content = build(form, steps, complete)
     for change in changes:
         content = mutate(content, change)
+    file = PACK[packed](content)
+    if harm and packed != "plain":
+        file = mutate(file, harm)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        tree = unpack(scratch, content)
+        tree = unpack(scratch, file)
     seen["refused" if tree is None else "accepted, changed" if changes else "accepted"] += 1
     if tree is not None:
         assert tree == reference(content)

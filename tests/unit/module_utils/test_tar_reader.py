@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import support_tar as tar
-from ansible_collections.ousamg.anno.plugins.module_utils import tar_reader
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import (
     FILE,
     FOLDER,
@@ -18,15 +18,13 @@ from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import (
     SYMLINK,
     Member,
     TarError,
+    read_members,
 )
 
 
 def read(path: Path) -> list[Member]:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return list(tar_reader.read_members(fd, str(path)))
-    finally:
-        os.close(fd)
+    with open_archive(str(path)) as file:
+        return list(read_members(file))
 
 
 def members(tmp_path: Path, content: bytes) -> list[Member]:
@@ -370,7 +368,7 @@ def test_a_damaged_header_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, first + bytes(second) + tar.END, "the header after 'a' is damaged .* byte 1024")
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8b\x08" + bytes(2000), b"no tar at all" * 100])
+@pytest.mark.parametrize("content", [b"PK\3\4" + bytes(2000), b"no tar at all" * 100])
 def test_something_else_is_no_tar(tmp_path: Path, content: bytes) -> None:
     refused(tmp_path, content, "no tar archive")
 
@@ -405,7 +403,7 @@ def test_an_archive_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     )
     assert len(members(tmp_path, whole)) == 2
     cuts = {*range(0, len(whole), 512), *range(100, len(whole), 512)}
-    for cut in sorted(cuts):
+    for cut in sorted(cuts - {0}):
         refused(tmp_path, whole[:cut], "ends after|cut off|no entry after it")
 
 
