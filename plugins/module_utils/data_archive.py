@@ -10,6 +10,7 @@ belongs to which package; see ``folder_names``.
 
 from __future__ import annotations
 
+import binascii
 import io
 import itertools
 import posixpath
@@ -127,13 +128,13 @@ def md5_lines(content: bytes, path: str) -> Iterator[tuple[str, bytes]]:
         match = _MD5_LINE.match(line)
         if match:
             try:
-                name = match[2].strip().decode("utf-8")
+                name = match[2].strip().decode()
             except UnicodeDecodeError:
                 raise ArchiveError(path, f"line {number} is not UTF-8", "text", _REMAKE) from None
             # Few names need it, and it takes longer than all the rest.
             if "./" in name or "//" in name or name.endswith(("/", ".")):
                 name = posixpath.normpath(name)
-            yield name, bytes.fromhex(match[1].decode())
+            yield name, binascii.unhexlify(match[1])
         elif line.strip():
             found = f"line {number} is no checksum: {line[:80]!r}"
             raise ArchiveError(path, found, "lines of an MD5 and a path", _REMAKE)

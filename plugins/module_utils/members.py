@@ -12,6 +12,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE
 
 _KINDS = (FILE, FOLDER, SYMLINK, HARDLINK)
 _CODES = {kind: code for code, kind in enumerate(_KINDS)}
+_WITH_CONTENT = (_CODES[FILE], _CODES[HARDLINK])
 _DIGEST = 16
 
 
@@ -69,24 +70,22 @@ class MemberTable:
 
     def unchecked(self) -> Iterator[str]:
         """The names of files and hard links that no MD5 was noted for."""
-        files = (_CODES[FILE], _CODES[HARDLINK])
         for name, row in self._rows.items():
-            if self._kinds[row] in files and not (self._has_md5 and self._has_md5[row]):
+            if self._kinds[row] in _WITH_CONTENT and not (self._has_md5 and self._has_md5[row]):
                 yield name
 
     def expect(self, name: str, md5: bytes) -> bool:
         """Note which MD5 a file is to have (16 bytes). False where there is no such file, or another MD5 was noted."""
         row = self._rows.get(name)
-        if row is None or self._kinds[row] not in (_CODES[FILE], _CODES[HARDLINK]):
+        if row is None or self._kinds[row] not in _WITH_CONTENT:
             return False
         if not self._md5:
             self._md5 = bytearray(_DIGEST * len(self._kinds))
             self._has_md5 = bytearray(len(self._kinds))
-        known = self._has_md5[row]
-        place = slice(_DIGEST * row, _DIGEST * row + _DIGEST)
-        if known:
-            return self._md5[place] == md5
-        self._md5[place] = md5
+        begin = _DIGEST * row
+        if self._has_md5[row]:
+            return self._md5[begin : begin + _DIGEST] == md5
+        self._md5[begin : begin + _DIGEST] = md5
         self._has_md5[row] = True
         return True
 

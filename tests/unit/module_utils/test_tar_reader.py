@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import support_tar as tar
+from ansible_collections.ousamg.anno.plugins.module_utils import tar_reader
 from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import (
     FILE,
@@ -106,6 +108,40 @@ def test_posix_times_keep_their_nanoseconds(tmp_path: Path, tree: Path) -> None:
 def test_names_that_occur_twice_come_twice_in_order(tmp_path: Path) -> None:
     found = members(tmp_path, tar.entry("a", "1") + tar.entry("b", "2") + tar.entry("a", "33") + tar.END)
     assert [(member.name, member.size) for member in found] == [("a", 1), ("b", 1), ("a", 2)]
+
+
+# At a glance
+
+
+@pytest.mark.parametrize("form", ["gnu", "oldgnu", "ustar"])
+def test_ordinary_files_are_read_at_a_glance(tmp_path: Path, tree: Path, form: str) -> None:
+    archive = tmp_path / "a.tar"
+    names = ["variantDBs/clinvar/empty", "variantDBs/clinvar/more", "variantDBs/clinvar/ærøskøbing"]
+    subprocess.run(["tar", "--create", f"--format={form}", "-f", archive, "-C", tree, *names], check=True)
+    with open_archive(str(archive)) as file:
+        headers = tar_reader._Headers(file)
+        found = [headers.plain_file() for _ in names]
+        assert headers.plain_file() is None
+    assert [member.name for member in found if member] == names
+    assert found == read(archive)
+
+
+def test_at_a_glance_nothing_else_is_found(tmp_path: Path) -> None:
+    """Each byte of a header in turn is another one, with the right checksum and with the old one."""
+    path = tmp_path / "a.tar"
+    block = tar.header("p/a", b"%011o\0" % 9, mode=0o664, magic=b"ustar  \0")
+    glances = 0
+    for position, value in itertools.product(range(512), b"\0 0/.\n\xff"):
+        changed = block[:position] + bytes([value]) + block[position + 1 :]
+        total = sum(changed[:148] + b" " * 8 + changed[156:])
+        for header in (changed, changed[:148] + b"%06o\0 " % total + changed[156:]):
+            path.write_bytes(header + bytes(512) + tar.END)
+            with open_archive(str(path)) as file:
+                glance = tar_reader._Headers(file).plain_file()
+                if glance is not None:
+                    glances += 1
+                    assert tar_reader._Headers(file).next_member() == glance
+    assert 500 < glances < 6000
 
 
 # The fields
