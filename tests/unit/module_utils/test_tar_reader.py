@@ -131,7 +131,7 @@ def test_at_a_glance_nothing_else_is_found(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     block = tar.header("p/a", b"%011o\0" % 9, mode=0o664, magic=b"ustar  \0")
     glances = 0
-    for position, value in itertools.product(range(512), b"\0 0/.\n\xff"):
+    for position, value in itertools.product(range(512), b"\0 /\xff"):
         changed = block[:position] + bytes([value]) + block[position + 1 :]
         total = sum(changed[:148] + b" " * 8 + changed[156:])
         for header in (changed, changed[:148] + b"%06o\0 " % total + changed[156:]):
@@ -141,7 +141,7 @@ def test_at_a_glance_nothing_else_is_found(tmp_path: Path) -> None:
                 if glance is not None:
                     glances += 1
                     assert tar_reader._Headers(file).next_member() == glance
-    assert 500 < glances < 6000
+    assert 300 < glances < 3000
 
 
 # The fields

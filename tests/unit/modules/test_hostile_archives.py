@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import support_tar as tar
 from support_data import CLINVAR, Site, make_site
+from support_faults import memory_folder
 from support_tree import snapshot
 
 Run = Callable[..., Any]
@@ -217,7 +219,12 @@ def test_cut_off_at_every_block(site: Site, tmp_path: Path, run_module: Run, for
         assert result["where"].startswith(str(path)) and result["expected"] and result["todo"]
 
 
-MANY = """
+# Memory. VmHWM is the peak of one process alone, in KiB (proc(5)).
+
+PEAK = """
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+INSPECT = """
 import sys
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import inspect_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
@@ -225,25 +232,57 @@ try:
     inspect_archive(sys.argv[1])
 except AnnoError as error:
     print(error)
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+UNPACK = """
+import sys
+from ansible_collections.ousamg.anno.plugins.modules import data_unpack
+try:
+    data_unpack.main()
+except SystemExit as ended:
+    print(" exit", ended.code)
 """
 
 
-def test_a_million_empty_members_are_refused_in_little_memory(tmp_path: Path) -> None:
-    path = tmp_path / "a.tar"
-    name = "seqrepo/2021-01-29/sequences/%07d"
-    block = tar.header(name % 0)
-    start, end, field = block.index(b"0000000"), block.index(b"0000000") + 7, int(block[148:154], 8)
-    with path.open("wb") as stream:
-        for number in range(1_000_000):
-            digits = b"%07d" % number
-            total = field + sum(digits) - 7 * ord("0")
-            stream.write(block[:start] + digits + block[end:148] + b"%06o" % total + block[154:])
-        stream.write(tar.END)
+def run_alone(code: str, *arguments: str | Path) -> tuple[str, int]:
+    """What a process of its own prints, and its peak of memory in MB."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", MANY, path]
+    command = [sys.executable, "-c", code + PEAK, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    path.unlink()
-    message, peak = done.stdout.splitlines()
-    assert "it has more than 500000 entries" in message
-    assert int(peak) < 150_000  # in KiB
+    output, _newline, peak = done.stdout.strip().rpartition("\n")
+    return output, int(peak) * 1024 // 10**6
+
+
+def numbered(name: str, numbers: range) -> Iterator[bytes]:
+    """Headers of empty files: ``name`` has seven digits to be counted up."""
+    block = tar.header(name, magic=b"ustar  \0")
+    start, zeros = block.index(b"0000000"), sum(b"0000000")
+    for number in numbers:
+        digits = b"%07d" % number
+        checksum = b"%06o" % (int(block[148:154], 8) + sum(digits) - zeros)
+        yield block[:start] + digits + block[start + 7 : 148] + checksum + block[154:]
+
+
+def test_a_million_empty_members_are_refused_in_little_memory() -> None:
+    with memory_folder() as folder:
+        path = folder / "a.tar"
+        with path.open("wb") as stream:
+            stream.writelines(numbered("seqrepo/2021-01-29/sequences/0000000", range(1_000_000)))
+            stream.write(tar.END)
+        output, peak = run_alone(INSPECT, path)
+    assert "it has more than 500000 entries" in output
+    assert peak < 150
+
+
+def test_a_hundred_thousand_files_are_unpacked_in_little_memory() -> None:
+    count, sums, files = 100_000, io.BytesIO(), {"c.vcf.gz": b"x"}
+    sums.writelines(b"%s  sequences/%07d\n" % (tar.md5(b"").encode(), number) for number in range(count))
+    with memory_folder() as folder:
+        instance = Instance(folder)
+        package = tar.package(files)
+        package["MD5SUM"] += sums.getvalue()
+        blocks = [*numbered(f"{P}/sequences/0000000", range(count)), *tar.below(P, package)]
+        instance.archive.write_bytes(tar.data_archive(["clinvar"], {"clinvar": tar.source()}, blocks))
+        output, peak = run_alone(UNPACK, json.dumps({"ANSIBLE_MODULE_ARGS": instance.args()}))
+        assert output.endswith(" exit 0")
+        assert len(os.listdir(instance.data / P / "sequences")) == count
+    assert peak < 100
