@@ -31,6 +31,10 @@ _FREE = 256 << 20
 _SIP = 256
 # Enough to tell them by.
 _MAGIC = 10
+_GZIP = re.compile(rb"\x1f\x8b")
+# A frame of data, or one that is skipped (pzstd writes them).
+_ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+_OTHERS = {"xz": b"\xfd7zXZ\0", "bzip2": b"BZh91AY&SY", "lz4": b"\x04\x22\x4d\x18"}
 
 _REFETCH = "Fetch the archive again and compare its size and sha256 with the release manifest."
 
@@ -58,8 +62,7 @@ class ArchiveFile:
         self._window_start = 0
 
     def read(self, position: int, count: int) -> bytes:
-        """Bytes of the tar, fewer than ``count`` only where it ends. One call's position is not before the end of what
-        the last one read."""
+        """Bytes of the tar, fewer than ``count`` only where it ends. No position is before that of the last call."""
         begin = position - self._window_start
         if begin < 0 or begin + count > len(self._window):
             near = 0 <= begin < 2 * _WINDOW
@@ -100,7 +103,7 @@ class _CompressedFile(ArchiveFile):
         super().__init__(fd, path, status, digest=digest)
         self.end = None
         self._form = form
-        self._decoder = form.decoder(path)
+        self._decoder = form.decoder()
         self._position = 0
 
     def read(self, position: int, count: int) -> bytes:
@@ -135,15 +138,16 @@ class _CompressedFile(ArchiveFile):
                 if not self._form.magic.match(raw):
                     found = f"something that is not {self._form.name} follows its compressed data"
                     raise self._error(found, "nothing after its end")
-                self._decoder = self._form.decoder(self.path)
+                self._decoder = self._form.decoder()
             else:
                 raw = self._raw() if self._decoder.needs_input else b""
                 if not raw and self._decoder.needs_input:
                     raise self._error(f"its {self._form.name} data end too early", "a whole file")
             try:
                 piece = self._decoder.decompress(raw, most)
-            except self._form.errors as error:
-                raise self._error(f"its {self._form.name} data are damaged ({error})", "a whole file") from None
+            except self._form.error as error:
+                found = f"its {self._form.name} data cannot be decompressed: {error}"
+                raise self._error(found, "a whole file") from None
             if piece:
                 self._position += len(piece)
                 if self._position > _FREE and self._position > self.done * _MAX_RATIO:
@@ -230,12 +234,12 @@ class _Zstandard:
 
 
 class _Form(NamedTuple):
-    """A way to compress: how a stream begins, what makes a decoder for the file of this name, what that raises."""
+    """A way to compress: how a stream begins, what makes a decoder for it, and what that raises."""
 
     name: str
     magic: re.Pattern[bytes]
-    decoder: Callable[[str], _Decoder]
-    errors: tuple[type[Exception], ...]
+    decoder: Callable[[], _Decoder]
+    error: type[Exception]
 
 
 def open_archive(path: str, *, digest: bool = False) -> ArchiveFile:
@@ -259,7 +263,7 @@ def open_archive(path: str, *, digest: bool = False) -> ArchiveFile:
                 todo = f"Decompress it on the target: {name} -d {path}"
                 expected = "a tar that is plain or compressed with gzip or zstd"
                 raise ArchiveFileError(path, f"it is compressed with {name}", expected, todo)
-        form = next((form for form in _forms() if form.magic.match(start)), None)
+        form = _form(start, path)
         if form:
             return _CompressedFile(fd, path, status, form, digest=digest)
         return ArchiveFile(fd, path, status, digest=digest)
@@ -272,16 +276,21 @@ def open_archive(path: str, *, digest: bool = False) -> ArchiveFile:
         raise
 
 
-_OTHERS = {"xz": b"\xfd7zXZ\0", "bzip2": b"BZh91AY&SY", "lz4": b"\x04\x22\x4d\x18"}
-
-
-def _forms() -> tuple[_Form, ...]:
-    gzip = _Form("gzip", re.compile(rb"\x1f\x8b"), lambda path: _Gzip(), (zlib.error,))
+def _form(start: bytes, path: str) -> _Form | None:
+    """How a file that starts like this is compressed, None where it is not."""
+    if _GZIP.match(start):
+        return _Form("gzip", _GZIP, _Gzip, zlib.error)
+    if not _ZSTD.match(start):
+        return None
     module = _zstd_module()
-    # A frame of data, or one that is skipped (pzstd writes them).
-    magic = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
-    errors = (module.ZstdError,) if module else ()
-    return gzip, _Form("zstd", magic, lambda path: _zstd_decoder(module, path), errors)
+    if module is None:
+        found = "it is compressed with zstd, and the Python of this host has no library for that"
+        expected = "Python 3.14, or one of the packages backports.zstd and zstandard"
+        todo = f"Install one of them on this host, or decompress the archive: zstd -d {path}"
+        raise ArchiveFileError(path, found, expected, todo)
+    if module.__name__ == "zstandard":
+        return _Form("zstd", _ZSTD, lambda: _Zstandard(module), module.ZstdError)
+    return _Form("zstd", _ZSTD, module.ZstdDecompressor, module.ZstdError)
 
 
 def _zstd_module() -> Any:
@@ -292,15 +301,3 @@ def _zstd_module() -> Any:
         except ImportError:
             continue
     return None
-
-
-def _zstd_decoder(module: Any, path: str) -> _Decoder:
-    if module is None:
-        found = "it is compressed with zstd, and the Python of this host has no library for that"
-        expected = "Python 3.14, or one of the packages backports.zstd and zstandard"
-        todo = f"Install one of them on this host, or decompress the archive: zstd -d {path}"
-        raise ArchiveFileError(path, found, expected, todo)
-    if module.__name__ == "zstandard":
-        return _Zstandard(module)
-    decoder: _Decoder = module.ZstdDecompressor()
-    return decoder

@@ -107,7 +107,7 @@ class TestCompressed:
                 # zstd's frames have a checksum only on demand; each file's MD5 is looked at in any case.
                 assert len(read_all(path)) == len(CONTENT) and form == "zstd"
             except ArchiveFileError as error:
-                assert "damaged" in error.found or "end too early" in error.found
+                assert "cannot be decompressed" in error.found or "end too early" in error.found
 
     @pytest.mark.parametrize("garbage", [b"x", bytes(512), b"\x1f", b"garbage" * 100_000])
     def test_what_follows_its_end(self, path: Path, form: str, garbage: bytes) -> None:
