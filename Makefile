@@ -73,5 +73,5 @@ sandbox-stop: setup ## Stop the sandbox's services
 .PHONY: clean
 clean: ## Remove the sandbox, .venv and everything else that was generated
 	@[[ ! -x .venv/bin/python ]] || PYTHONPATH=tests python -m sandbox remove
-	rm -rf .ansible .coverage* .mypy_cache .pytest_cache .ruff_cache .venv tests/output *.tar.gz
+	rm -rf .ansible .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .venv tests/output *.tar.gz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

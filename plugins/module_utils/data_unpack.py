@@ -49,6 +49,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     write_atomic,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, Partial, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.members import Selection
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, HARDLINK
@@ -365,10 +366,10 @@ def _chosen(request: Request, index: ArchiveIndex) -> tuple[ArchivePackage, ...]
 
 
 def _check_tables(index: ArchiveIndex, wanted: Mapping[str, Source], destinations: Mapping[str, str]) -> None:
-    files = {member.name for member in index.members if member.kind in (FILE, HARDLINK)}
     for name, source in wanted.items():
         for table in source.vcfanno:
-            if posixpath.normpath(table["file"]) not in files:
+            member = index.members.get(posixpath.normpath(table["file"]))
+            if member is None or member.kind not in (FILE, HARDLINK):
                 found = f"the vcfanno list of {name} names {table['file']}, which is not in the archive"
                 todo = "Make the package anew, then the archive."
                 raise UnpackError(index.path, found, "every annotation file in its package", todo)
@@ -452,13 +453,9 @@ def _new_id(stamp: Mapping[str, Any] | None) -> str:
 
 def _unpack(request: Request, store: Store, index: ArchiveIndex, planned: Plan) -> dict[str, Any]:
     """Extract and verify the chosen packages; returns the archive's stamp."""
-    roots = tuple(package.destination + "/" for package in planned.extract)
-    members = [member for member in index.members if (member.name + "/").startswith(roots)]
-    md5 = {
-        f"{package.destination}/{path}": digest for package in planned.extract for path, digest in package.md5.items()
-    }
+    members = Selection(index.members, [package.destination for package in planned.extract])
     progress = Progress(request.progress, "unpack", index.size)
-    done: Extraction = extract(index.path, store.next, members, md5, request.ownership, progress)
+    done: Extraction = extract(index.path, store.next, members, request.ownership, progress)
     progress.what = "(sync to disk)"
     progress.update(index.size)
     if request.sha256 not in (None, done.sha256):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One pass over a data archive: read once, write the wanted members, hash everything on the way.
 
-The SHA-256 of the whole file and the writing are done here, the MD5 of each file in a second thread; both hashes
-release the interpreter's lock. Memory is a few blocks, whatever the size.
+The SHA-256 of the file as it lies there (compressed, if it is) and the writing are done here, the MD5 of each member in
+a second thread; both hashes release the interpreter's lock. Memory is a few blocks, whatever the size.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import posixpath
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFile, open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
@@ -44,34 +45,33 @@ class Extraction(NamedTuple):
 
 
 def extract(
-    path: str, root: str, members: Sequence[Member], md5: Mapping[str, str], ownership: Ownership, progress: Progress
+    path: str, root: str, members: Iterable[Member], ownership: Ownership, progress: Progress
 ) -> Extraction:
     """Write members below a folder and verify them.
 
     :param path: the archive.
     :param root: an existing folder; nothing outside of it is touched, no link is followed.
-    :param members: what to write, sorted by offset.
-    :param md5: member name → expected MD5; a file without one is written unchecked.
-    Raises ExtractError for a wrong MD5 or an archive that ends early, OSError for the rest (a full disk).
+    :param members: what to write, sorted by offset; it is asked for them more than once. A file without an MD5 is
+        written unchecked.
+    Raises ExtractError for a wrong MD5, ArchiveFileError for an archive that ends early or is damaged, OSError for the
+    rest (a full disk).
     """
-    fd = os.open(path, os.O_RDONLY)
-    tree = _Tree(root, ownership)
-    try:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        return _Pass(fd, path, tree, members, md5, progress).run()
-    except OSError as error:
-        # Reads and writes by descriptor do not name their file.
-        error.filename = error.filename or tree.current or path
-        raise
-    finally:
-        tree.close()
-        os.close(fd)
+    with open_archive(path, digest=True) as file:
+        tree = _Tree(root, ownership)
+        try:
+            return _Pass(file, tree, members, progress).run()
+        except OSError as error:
+            # Reads and writes by descriptor do not name their file.
+            error.filename = error.filename or tree.current or path
+            raise
+        finally:
+            tree.close()
 
 
 class _Segment(NamedTuple):
     """A piece of a file within one block; ``last`` for the piece that ends the file."""
 
-    name: str
+    member: Member
     data: memoryview
     last: bool
 
@@ -79,79 +79,69 @@ class _Segment(NamedTuple):
 class _Pass:
     def __init__(
         self,
-        fd: int,
-        path: str,
+        file: ArchiveFile,
         tree: _Tree,
-        members: Sequence[Member],
-        md5: Mapping[str, str],
+        members: Iterable[Member],
         progress: Progress,
     ) -> None:
-        self._fd = fd
-        self._path = path
+        self._archive = file
         self._tree = tree
-        self._links = [member for member in members if member.kind not in (FILE, FOLDER)]
-        self._folders = [member for member in members if member.kind == FOLDER]
-        self._files = [member for member in members if member.kind == FILE]
-        self._checker = _Md5Checker(path, md5)
+        self._members = members
+        self._checker = _Md5Checker(file.path)
         self._progress = progress
 
     def run(self) -> Extraction:
-        sha256 = hashlib.sha256()
-        size = os.fstat(self._fd).st_size
-        position = written = index = 0
+        position = written = files = 0
         out: int | None = None
-        for folder in self._folders:
-            self._tree.make_folder(folder.name)
+        for member in self._members:
+            if member.kind == FOLDER:
+                self._tree.make_folder(member.name)
+        waiting = (member for member in self._members if member.kind == FILE)
+        file = next(waiting, None)
         try:
-            while position < size:
-                buffer = self._checker.free_buffer()
-                count = os.readv(self._fd, [buffer])
-                if count == 0:
-                    raise self._ended(position, size)
+            while count := self._archive.readinto(buffer := self._checker.free_buffer()):
                 block = memoryview(buffer)[:count]
                 end = position + count
                 segments = []
-                while index < len(self._files) and self._files[index].offset < end:
-                    member = self._files[index]
-                    begin = max(member.offset, position)
-                    stop = min(member.offset + member.size, end)
+                while file is not None and file.offset < end:
+                    begin = max(file.offset, position)
+                    stop = min(file.offset + file.size, end)
                     piece = block[begin - position : stop - position]
                     if out is None:
-                        out = self._tree.new_file(member)
-                        self._progress.what = member.name.rpartition("/")[0]
+                        out = self._tree.new_file(file)
+                        self._progress.what = file.name.rpartition("/")[0]
                     written += _write(out, piece)
-                    last = stop == member.offset + member.size
-                    segments.append(_Segment(member.name, piece, last))
+                    last = stop == file.offset + file.size
+                    segments.append(_Segment(file, piece, last))
                     if not last:
                         break
-                    self._tree.finish_file(out, member)
+                    self._tree.finish_file(out, file)
                     out = None
-                    index += 1
+                    files += 1
+                    file = next(waiting, None)
                 self._checker.put(buffer, segments)
-                sha256.update(block)
                 position = end
-                self._progress.update(position)
-            for link in self._links:
-                self._tree.make_link(link)
+                self._progress.update(self._archive.done)
+            if file is not None:
+                todo = "Leave the archive alone while it is unpacked; run again."
+                raise ExtractError(self._archive.path, f"it ended before {file.name}", "what was in it before", todo)
+            for member in self._members:
+                if member.kind not in (FILE, FOLDER):
+                    self._tree.make_link(member)
             self._checker.finish()
         finally:
             if out is not None:
                 with contextlib.suppress(OSError):  # what went wrong before is what counts
                     os.close(out)
             self._checker.stop()
-        return Extraction(len(self._files), written, sha256.hexdigest())
-
-    def _ended(self, position: int, size: int) -> ExtractError:
-        todo = "Leave the archive alone while it is unpacked; run again."
-        return ExtractError(self._path, f"it ended at byte {position} while it was read", f"{size} bytes", todo)
+        return Extraction(files, written, self._archive.sha256())
 
 
 class _Md5Checker:
     """A thread that hashes what it is handed, in order, and hands the buffers back."""
 
-    def __init__(self, path: str, md5: Mapping[str, str]) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._md5 = md5
         self._error: BaseException | None = None
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         self._work: queue.SimpleQueue[tuple[bytearray, list[_Segment]] | None] = queue.SimpleQueue()
@@ -189,15 +179,15 @@ class _Md5Checker:
             for segment in segments if self._error is None else ():
                 digest.update(segment.data)
                 if segment.last:
-                    self._compare(segment.name, digest.hexdigest())
+                    self._compare(segment.member, digest.digest())
                     digest = hashlib.md5(usedforsecurity=False)
             self._free.put(buffer)
 
-    def _compare(self, name: str, found: str) -> None:
-        expected = self._md5.get(name, found)
-        if found != expected and self._error is None:
+    def _compare(self, member: Member, found: bytes) -> None:
+        if member.md5 and found != member.md5 and self._error is None:
             todo = "Fetch the archive again; if it stays so, make the package anew."
-            self._error = ExtractError(f"{self._path}:{name}", f"its MD5 is {found}", f"{expected} (MD5SUM)", todo)
+            expected = f"{member.md5.hex()} (MD5SUM)"
+            self._error = ExtractError(f"{self._path}:{member.name}", f"its MD5 is {found.hex()}", expected, todo)
 
 
 class _Tree:

@@ -1,18 +1,21 @@
 # Copyright: (c) 2026, OUS AMG
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A strict reader of tar headers: POSIX ustar, PAX (POSIX.1-2001) and GNU, uncompressed and seekable.
+"""A strict reader of tar headers: POSIX ustar, PAX (POSIX.1-2001) and GNU.
 
 It reads headers only and never allocates by what a header claims. What a data archive cannot hold (devices, FIFOs,
-sparse files, global PAX headers, names that leave the archive) is an error, not something to pass on.
+sparse files, global PAX headers, names that leave the archive) is an error, not something to pass on, and so is
+whatever two readers of tar files could understand in two ways.
 """
 
 from __future__ import annotations
 
-import os
+import re
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFile
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 
 BLOCK = 512
@@ -20,10 +23,9 @@ FILE, FOLDER, SYMLINK, HARDLINK = "file", "folder", "symlink", "hardlink"
 
 # A header of a long name or of PAX records has no business to be larger.
 _MAX_EXTENSION = 1 << 20
-_MAX_NAME = 4096
+# Leaves room for the data folder's own path within the 4096 bytes of PATH_MAX.
+_MAX_NAME = 1024
 _MAX_COMPONENT = 255
-# Headers of small members lie close together: one read serves many.
-_WINDOW = 1 << 16
 
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": HARDLINK, b"2": SYMLINK, b"5": FOLDER}
 _REFUSED = {
@@ -37,6 +39,20 @@ _REFUSED = {
     b"g": "a global PAX header",
 }
 _SETID = 0o6000
+# Fields that are not used, but are numbers in a header that is not damaged.
+_UNUSED = ((108, 116, "uid"), (116, 124, "gid"), (329, 337, "device number"), (337, 345, "device number"))
+_GNU, _USTAR = b"ustar  \0", b"ustar\0"
+# The year 2262 in nanoseconds: what 64 bits hold.
+_LATEST = (1 << 63) - 1
+# Padding is at most a record, which no tar makes larger.
+_MAX_PADDING = 64 << 20
+# From the mode to the end: an ordinary file with a short name, as GNU tar and Python write it.
+_PLAIN_FILE = re.compile(
+    rb"000[01][0-7]{3}\0[0-7]{7}\0[0-7]{7}\0([0-7]{11})\0([0-7]{11})\0"  # mode, uid, gid, size, mtime
+    rb"([0-7]{6})\0 0\0{100}ustar(?:  \0|\x0000).{64}"  # checksum, type, link, format, user and group
+    rb"(?:\0{8}|[0-7]{7}\0){2}\0{167}",  # device numbers, prefix
+    re.DOTALL,
+)
 _REMAKE = "Make the archive anew with ella-anno's `make tar-data`."
 _REFETCH = "Fetch the archive again and compare its size and sha256 with the release manifest."
 
@@ -47,7 +63,8 @@ class TarError(AnnoError):
 
 class Member(NamedTuple):
     """One entry. ``name`` and ``link`` are relative paths without ``./`` and without a slash at the end;
-    ``offset`` and ``size`` say where its content lies in the file, in bytes; ``mtime`` is in nanoseconds."""
+    ``offset`` and ``size`` say where its content lies in the tar, in bytes; ``mtime`` is in nanoseconds since 1970, at
+    most 2**63 - 1; ``md5`` is what the content should have (16 bytes), empty where nothing says it."""
 
     name: str
     kind: str
@@ -55,29 +72,58 @@ class Member(NamedTuple):
     mtime: int
     offset: int
     link: str
+    md5: bytes = b""
 
 
-def read_members(fd: int, path: str) -> Iterator[Member]:
+def read_members(file: ArchiveFile) -> Iterator[Member]:
     """Yield the entries of the archive in the order of the file, and check that the archive ends as it should.
 
-    :param fd: the archive, opened for reading; its file position is not used.
-    :param path: its name, for error texts.
-    Raises TarError for everything that is refused, with the entry's name and the reason.
+    The content of an entry may be read with ``file.read`` before the next one is asked for.
+    Raises TarError for everything that is refused, with the entry's name and the reason, and what the file raises.
     """
-    headers = _Headers(fd, path)
-    while (member := headers.next_member()) is not None:
+    headers = _Headers(file)
+    while (member := headers.plain_file() or headers.next_member()) is not None:
         yield member
 
 
 class _Headers:
-    def __init__(self, fd: int, path: str) -> None:
-        self._fd = fd
-        self._path = path
-        self._size = os.fstat(fd).st_size
+    def __init__(self, file: ArchiveFile) -> None:
+        self._file = file
         self._position = 0
-        self._window = b""
-        self._window_start = 0
-        self._last = "the start"
+        self._last_name: bytes | None = None
+
+    @property
+    def _last(self) -> str:
+        return "the start" if self._last_name is None else _show(self._last_name)
+
+    def plain_file(self) -> Member | None:
+        """The next entry, where it is a file of the most frequent kind with nothing odd about it: at a glance, because
+        an archive may have half a million of them. None for all else, of which nothing was read then.
+        """
+        header = self._file.read(self._position, BLOCK)
+        match = _PLAIN_FILE.match(header, 100)
+        length = header.find(b"\0", 0, 100)
+        if match is None or length < 1:
+            return None
+        raw = header[:length]
+        if raw[0] in b"./" or raw[-1] in b"/" or b"/." in raw or b"//" in raw or b"\n" in raw:
+            return None
+        octal_size, octal_mtime, octal_sum = match.groups()
+        size = int(octal_size, 8)
+        offset = self._position + BLOCK
+        # The lower half of Adler-32 is 1 and the sum of all bytes modulo 65521; so much is not reached by the bytes
+        # here that may be other than 0. In the sum that is stated the checksum's own eight bytes count as spaces.
+        total = (zlib.adler32(header) & 0xFFFF) - (zlib.adler32(octal_sum) & 0xFFFF) - 32 + 256
+        end = self._file.end
+        if total != int(octal_sum, 8) or (end is not None and offset + size > end):
+            return None
+        try:
+            name = raw.decode()
+        except UnicodeDecodeError:
+            return None
+        self._position = offset + -(-size // BLOCK) * BLOCK
+        self._last_name = raw
+        return Member(name, FILE, size, int(octal_mtime, 8) * 10**9, offset, "")
 
     def next_member(self) -> Member | None:
         extra: dict[str, bytes] = {}
@@ -90,6 +136,8 @@ class _Headers:
                 self._check_end()
                 return None
             self._check_sum(header, start)
+            for begin, end, what in _UNUSED:
+                self._number(header[begin:end], what, start)
             flag = header[156:157]
             size = self._number(header[124:136], "size", start)
             if flag in (b"x", b"L", b"K"):
@@ -108,45 +156,47 @@ class _Headers:
             raise self._error(f"the entry {shown} is {_REFUSED[flag]}", "files, folders and links", _REMAKE)
         if flag not in _KINDS:
             raise self._error(f"the entry {shown} has the unknown type {flag!r}", "files, folders and links", _REMAKE)
+        self._check_format(header, shown)
         kind = _KINDS[flag]
         if kind == FILE and raw.endswith(b"/"):
+            # Before POSIX this was how a folder was written; later kinds of headers have a type for it.
+            if flag != b"\0":
+                raise self._error(f"the entry {shown} is a file with the name of a folder", "one of both", _REMAKE)
             kind = FOLDER
         # On a folder the setgid bit only hands its group down; modes are not taken from the archive anyway.
         if setid and kind == FILE:
             raise self._error(f"the entry {shown} is setuid or setgid", "data files", _REMAKE)
         if "size" in extra:
             size = self._pax_size(extra["size"], size, shown)
-        if kind != FILE:
-            if size and kind != FOLDER:
-                raise self._error(f"the link {shown} claims {size} bytes of content", "no content", _REMAKE)
-            size = 0
+        if kind != FILE and size:
+            raise self._error(f"the {kind} {shown} claims {size} bytes of content", "no content", _REMAKE)
         name = self._safe_name(raw)
         link = ""
         if kind == SYMLINK:
-            link = os.fsdecode(extra.get("linkpath") or _text(header[157:257]))
-            if not link or "\0" in link or "\n" in link:
-                raise self._error(f"the symbolic link {shown} has the target {link!r}", "a target", _REMAKE)
+            target = extra.get("linkpath") or _text(header[157:257])
+            if not target or b"\0" in target or b"\n" in target or len(target) > _MAX_NAME:
+                found = f"the symbolic link {shown} has the target {_show(target)}"
+                raise self._error(found, f"a target of at most {_MAX_NAME} bytes", _REMAKE)
+            link = self._decoded(target)
         elif kind == HARDLINK:
             link = self._safe_name(extra.get("linkpath") or _text(header[157:257]))
         offset = self._position
-        if offset + size > self._size:
-            missing = offset + size - self._size
-            raise self._error(f"it is cut off in {shown}: {missing} bytes are missing", "the whole archive", _REFETCH)
         self._position = offset + -(-size // BLOCK) * BLOCK
-        self._last = shown
+        self._last_name = raw
+        end = self._file.end
+        if end is not None and offset + size > end:
+            raise self._cut_off(offset + size - end)
         if "mtime" in extra:
             mtime = self._pax_time(extra["mtime"], shown)
-        return Member(name, kind, size, mtime, offset, link)
+        return Member(name, kind, size, min(mtime, _LATEST), offset, link)
 
     def _read(self, count: int, what: str) -> bytes:
-        begin = self._position - self._window_start
-        if begin < 0 or begin + count > len(self._window):
-            self._window = os.pread(self._fd, max(count, _WINDOW), self._position)
-            self._window_start = self._position
-            begin = 0
-        data = self._window[begin : begin + count]
+        data = self._file.read(self._position, count)
         if len(data) < count:
-            found = f"it ends after {self._last}, where {what} should be (at byte {self._size})"
+            end = self._file.end or 0
+            if end < self._position:
+                raise self._cut_off(self._position - end)
+            found = f"it ends after {self._last}, where {what} should be (at byte {end})"
             raise self._error(found, "two blocks of zeros at the end of the archive", _REFETCH)
         self._position += count
         return data
@@ -154,11 +204,24 @@ class _Headers:
     def _check_end(self) -> None:
         if self._read(BLOCK, "the second block of zeros").strip(b"\0"):
             raise self._error("one block of zeros, then more entries", "two blocks of zeros at the end", _REFETCH)
-        while rest := os.pread(self._fd, 1 << 20, self._position):
+        end = self._position
+        while rest := self._file.read(self._position, 1 << 20):
             if rest.strip(b"\0"):
                 found = f"there are data after its end (behind byte {self._position})"
                 raise self._error(found, "nothing but zeros", _REFETCH)
             self._position += len(rest)
+            if self._position - end > _MAX_PADDING:
+                found = f"there are more than {_MAX_PADDING} bytes after its end (byte {end})"
+                raise self._error(found, "some zeros at most", _REFETCH)
+
+    def _check_format(self, header: bytes, shown: str) -> None:
+        magic = header[257:265]
+        # Only ustar has a prefix, and not every reader looks whether it is ustar: in the place of the prefix GNU's
+        # incremental backups have times.
+        no_prefix = not header[345:500].strip(b"\0")
+        if not (magic.startswith(_USTAR) or (no_prefix and (magic == _GNU or not magic.strip(b"\0")))):
+            found = f"the header of {shown} is of the unknown format {magic!r}"
+            raise self._error(found, "a tar of the format gnu, posix, ustar or v7", _REMAKE)
 
     def _check_sum(self, header: bytes, start: int) -> None:
         blanked = header[:148] + b" " * 8 + header[156:]
@@ -171,7 +234,7 @@ class _Headers:
             stated = -1
         if stated not in (unsigned, signed):
             what = "it is no tar archive" if start == 0 else f"the header after {self._last} is damaged"
-            raise self._error(f"{what} (bad checksum at byte {start})", "an uncompressed tar archive", _REFETCH)
+            raise self._error(f"{what} (bad checksum at byte {start})", "a tar archive", _REFETCH)
 
     def _number(self, field: bytes, what: str, start: int) -> int:
         """Octal digits, or GNU's base-256 for what does not fit into them (a file of 8 GiB and more)."""
@@ -194,7 +257,14 @@ class _Headers:
         if flag == b"x":
             self._read_pax(content, extra)
         else:
-            extra["path" if flag == b"L" else "linkpath"] = content.rstrip(b"\0")
+            self._add("path" if flag == b"L" else "linkpath", content.rstrip(b"\0"), extra)
+
+    def _add(self, key: str, value: bytes, extra: dict[str, bytes]) -> None:
+        """Which of two counts is not the same for all readers of tar files."""
+        if key in extra:
+            found = f"the entry after {self._last} has its {key} in two extended headers"
+            raise self._error(found, "one of each", _REMAKE)
+        extra[key] = value
 
     def _read_pax(self, content: bytes, extra: dict[str, bytes]) -> None:
         """Records ``<length> <key>=<value>\\n``, the length counting the whole record in decimal digits."""
@@ -205,12 +275,12 @@ class _Headers:
             length = int(digits) if digits.isdigit() else 0
             record = content[space + 1 : position + length]
             key, equals, value = record[:-1].partition(b"=")
-            if position + length > len(content) or not record.endswith(b"\n") or not equals:
+            if not 0 < length <= len(content) - position or not record.endswith(b"\n") or not equals:
                 raise self._error(f"a damaged PAX header after {self._last}", "records of POSIX.1-2001", _REFETCH)
             if key.startswith(b"GNU.sparse"):
                 raise self._error(f"a sparse file after {self._last}", "files, folders and links", _REMAKE)
             if key in (b"path", b"linkpath", b"size", b"mtime"):
-                extra[key.decode()] = value
+                self._add(key.decode(), value, extra)
             position += length
 
     def _pax_size(self, value: bytes, in_header: int, shown: str) -> int:
@@ -241,16 +311,26 @@ class _Headers:
         if len(raw) > _MAX_NAME or any(len(part) > _MAX_COMPONENT for part in parts):
             expected = f"at most {_MAX_NAME} bytes, {_MAX_COMPONENT} between slashes"
             raise self._error(f"the entry {shown[:80]}… has too long a name", expected, _REMAKE)
-        return os.fsdecode(b"/".join(parts))
+        return self._decoded(b"/".join(parts))
+
+    def _decoded(self, raw: bytes) -> str:
+        # MD5SUM, sources.json and what a module returns are UTF-8: a name in another encoding is in none of them.
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise self._error(f"the name {_show(raw)} is not UTF-8", "names in UTF-8", _REMAKE) from None
+
+    def _cut_off(self, missing: int) -> TarError:
+        found = f"it is cut off in {self._last}: {missing} bytes are missing"
+        return self._error(found, "the whole archive", _REFETCH)
 
     def _error(self, found: str, expected: str, todo: str) -> TarError:
-        return TarError(self._path, found, expected, todo)
+        return TarError(self._file.path, found, expected, todo)
 
 
 def _plain_name(header: bytes) -> bytes:
     name = _text(header[0:100])
-    # Only POSIX headers have a prefix there; GNU uses the room for times.
-    prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else b""
+    prefix = _text(header[345:500])
     return prefix + b"/" + name if prefix else name
 
 

@@ -10,10 +10,13 @@ short_description: Tell what is in a data archive
 version_added: 0.1.0
 description:
   - Reads the table of contents of a data archive and refuses one that is not whole. The data themselves are read only
-    for O(sha256).
+    for O(sha256), and where they are compressed.
 options:
   path:
-    description: The data archive on the target.
+    description:
+      - The data archive on the target, plain or compressed with gzip or zstd. Its content tells, not its name.
+      - A compressed one is decompressed from beginning to end. For zstd the target needs Python 3.14 or one of the
+        packages C(backports.zstd) and C(zstandard).
     type: path
     required: true
   datasets:
@@ -78,11 +81,11 @@ packages:
       bytes: 52428800
       destination: variantDBs/clinvar
 size:
-  description: The archive's size in bytes.
+  description: The archive file's size in bytes.
   returned: success
   type: int
 sha256:
-  description: Its SHA-256 as hexadecimal digits, null unless asked for.
+  description: The SHA-256 of the file as it lies there, as hexadecimal digits, null unless asked for.
   returned: success
   type: str
 """

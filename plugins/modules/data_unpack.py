@@ -16,7 +16,11 @@ description:
   - Needs C(tomlkit) on the target.
 options:
   src:
-    description: The data archive on the target, as C(make tar-data) of ella-anno writes it.
+    description:
+      - The data archive on the target, as C(make tar-data) of ella-anno writes it, or compressed with gzip or zstd.
+        Its content tells, not its name.
+      - A compressed one takes longer. It is decompressed once to be checked, in a dry run too, and once more to be
+        unpacked. For zstd the target needs Python 3.14 or one of the packages C(backports.zstd) and C(zstandard).
     type: path
     required: true
   data:
@@ -24,7 +28,8 @@ options:
     type: path
     required: true
   sha256:
-    description: The archive's SHA-256, as hexadecimal digits. Compared in the same pass that unpacks it.
+    description: The SHA-256 of the archive file as it lies there, as hexadecimal digits. Compared in the same pass that
+      unpacks it.
     type: str
   packages:
     description: Unpack only these packages of the archive.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import support_tar as tar
 from ansible_collections.ousamg.anno.plugins.module_utils import data_archive
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFileError
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import ArchiveError, ArchiveIndex
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import SourcesError
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import TarError
@@ -50,10 +50,6 @@ def refused(tmp_path: Path, content: bytes, found: str) -> ArchiveError:
     assert caught.value.path.startswith(str(tmp_path / "a.tar"))
     assert caught.value.expected and caught.value.todo
     return caught.value
-
-
-def named(index: ArchiveIndex) -> dict[str, str | None]:
-    return {package.destination: package.name for package in index.packages}
 
 
 # What make tar-data writes
@@ -193,7 +189,7 @@ def test_data_ready_at_the_top(tmp_path: Path) -> None:
 
 def test_folders_have_entries_of_their_own_or_not(tmp_path: Path) -> None:
     index = inspect(tmp_path, clinvar(tar.folder("."), tar.folder("variantDBs"), tar.folder(FOLDER)))
-    assert named(index) == {FOLDER: "clinvar"}
+    assert [(package.name, package.destination) for package in index.packages] == [("clinvar", FOLDER)]
 
 
 @pytest.mark.parametrize("name", ["variantDBs", FOLDER])
@@ -294,7 +290,8 @@ def test_md5sum_that_is_none(tmp_path: Path, line: bytes) -> None:
 )
 def test_forms_of_md5sum(line: str) -> None:
     digest = "0123456789abcdef" * 2
-    assert data_archive.parse_md5sum("\n" + line.format(digest.upper()) + "\r\n\n", "MD5SUM") == {"a b": digest}
+    content = "\n" + line.format(digest.upper()) + "\r\n\n"
+    assert list(data_archive.md5_lines(content.encode(), "MD5SUM")) == [("a b", bytes.fromhex(digest))]
 
 
 @pytest.mark.parametrize(
@@ -311,75 +308,16 @@ def test_forms_of_data_ready(text: str, ready: tuple[str | None, str | None]) ->
     assert data_archive.parse_ready(text) == ready
 
 
-# Names
-
-
-def two(version_a: Any, folder_a: str, version_b: Any, folder_b: str, names: Sequence[str] = ("aaa", "bbb")) -> bytes:
-    """Two packages without vcfanno tables in two folders."""
-    entries = [
-        *tar.below(folder_a, tar.package({"x": "a"}, version_a)),
-        *tar.below(folder_b, tar.package({"x": "b"}, version_b)),
-    ]
-    sources = dict(zip(names, (tar.source(version_a), tar.source(version_b))))
-    return tar.data_archive(names, sources, entries)
-
-
-def test_names_by_the_paths_of_the_vcfanno_tables(tmp_path: Path) -> None:
-    sources = {"x": tar.source("1", f"./{FOLDER}/c.vcf.gz")}
-    assert named(inspect(tmp_path, clinvar(names=["x"], sources=sources))) == {FOLDER: "x"}
-
-
-def test_names_by_datasets_json(tmp_path: Path) -> None:
-    datasets = tmp_path / "datasets.json"
-    content = two("1", "here", "1", "there")
-    datasets.write_text(json.dumps({"aaa": {"destination": "there/"}, "bbb": {"destination": "./here"}, "c": 1}))
-    assert named(inspect(tmp_path, content)) == {"here": None, "there": None}
-    assert named(inspect(tmp_path, content, str(datasets))) == {"there": "aaa", "here": "bbb"}
-
-
-@pytest.mark.parametrize(("text", "found"), [("{", "not JSON"), ("[]", "no JSON object")])
-def test_a_datasets_json_that_is_none(tmp_path: Path, text: str, found: str) -> None:
-    datasets = tmp_path / "datasets.json"
-    datasets.write_text(text)
-    with pytest.raises(ArchiveError, match=found) as caught:
-        inspect(tmp_path, clinvar(), str(datasets))
-    assert caught.value.path == str(datasets)
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (two("1", "VEP/cache", "1", "FASTA", ("fasta", "vep")), {"VEP/cache": "vep", "FASTA": "fasta"}),
-        (two("7", "zzz", "8", "yyy", ("seqrepo", "fasta")), {"zzz": None, "yyy": None}),
-        (two("7", "zzz", "8", "seqrepo", ("fasta", "seqrepo")), {"zzz": "fasta", "seqrepo": "seqrepo"}),
-        (
-            two("1", "variantDBs/gnomad-sv", "2", "variantDBs/gnomad", ("gnomad-sv", "gnomad")),
-            {"variantDBs/gnomad-sv": "gnomad-sv", "variantDBs/gnomad": "gnomad"},
-        ),
-    ],
-    ids=["likeness", "ambiguous", "what is left", "version"],
-)
-def test_names_by_version_and_likeness(tmp_path: Path, content: bytes, expected: dict[str, str | None]) -> None:
-    assert named(inspect(tmp_path, content)) == expected
-
-
-def test_what_stays_ambiguous_is_called_by_its_path(tmp_path: Path) -> None:
-    index = inspect(tmp_path, two("1", "zzz", "1", "yyy", ("seqrepo", "fasta")))
-    assert [package.label for package in index.packages] == ["yyy", "zzz"]
-    assert [package.version for package in index.packages] == ["1", "1"]
-    assert [package.source for package in index.packages] == [None, None]
-
-
 # Files
 
 
 def test_an_empty_file_and_something_else(tmp_path: Path) -> None:
-    refused(tmp_path, b"", "empty")
-    with pytest.raises(ArchiveError, match="no regular file"):
-        data_archive.inspect_archive(str(tmp_path))
+    with pytest.raises(ArchiveFileError, match="empty"):
+        inspect(tmp_path, b"")
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(ArchiveError, match="no regular file"):
-        data_archive.inspect_archive(str(tmp_path / "fifo"))
+    for path in (tmp_path, tmp_path / "fifo"):
+        with pytest.raises(ArchiveFileError, match="no regular file"):
+            data_archive.inspect_archive(str(path))
     with pytest.raises(FileNotFoundError):
         data_archive.inspect_archive(str(tmp_path / "gone"))
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import support_tar as tar
 from ansible_collections.ousamg.anno.plugins.module_utils import extract as module
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFileError, open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.extract import ExtractError, Extraction, extract
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
@@ -37,16 +38,16 @@ def write(tmp_path: Path, *blocks: bytes) -> str:
 
 
 def read(path: str) -> list[Member]:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return list(read_members(fd, path))
-    finally:
-        os.close(fd)
+    with open_archive(path) as file:
+        return list(read_members(file))
 
 
 def run(path: str, root: Path, md5: Mapping[str, str] = {}, members: Any = None) -> Extraction:
-    chosen = read(path) if members is None else members
-    return extract(path, str(root), chosen, md5, OWNERSHIP, Progress(None, "unpack", os.path.getsize(path)))
+    chosen = [
+        member._replace(md5=bytes.fromhex(md5.get(member.name, "")))
+        for member in (read(path) if members is None else members)
+    ]
+    return extract(path, str(root), chosen, OWNERSHIP, Progress(None, "unpack", os.path.getsize(path)))
 
 
 @pytest.mark.parametrize("block", [1000, 512, 4096, 1 << 20])
@@ -93,7 +94,7 @@ def test_modes_and_times(tmp_path: Path, root: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_owner_and_group(tmp_path: Path, root: Path) -> None:
     path = write(tmp_path, tar.entry("p/file", "x"))
-    extract(path, str(root), read(path), {}, Ownership(0o640, 12, 34), Progress(None, "", 1))
+    extract(path, str(root), read(path), Ownership(0o640, 12, 34), Progress(None, "", 1))
     for name in ("p", "p/file"):
         status = (root / name).stat()
         assert (status.st_uid, status.st_gid) == (12, 34)
@@ -154,7 +155,7 @@ def test_an_archive_that_shrinks_while_it_is_read(
         return readv(fd, buffers)
 
     monkeypatch.setattr(os, "readv", shrinking)
-    with pytest.raises(ExtractError, match="ended at byte 3000 while it was read"):
+    with pytest.raises(ArchiveFileError, match="ended at byte 3000 while it was read"):
         run(path, root, members=members)
 
 
@@ -212,6 +213,6 @@ def test_a_file_is_not_readable_to_others_before_it_is_complete(
 def test_progress_counts_the_archive(tmp_path: Path, root: Path) -> None:
     path = write(tmp_path, tar.entry("p/a", "x" * 100))
     state = tmp_path / "progress"
-    extract(path, str(root), read(path), {}, OWNERSHIP, Progress(str(state), "unpack", os.path.getsize(path)))
+    extract(path, str(root), read(path), OWNERSHIP, Progress(str(state), "unpack", os.path.getsize(path)))
     size = os.path.getsize(path)
     assert f'"what": "p", "done": {size}, "total": {size}' in state.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -14,12 +15,13 @@ from typing import Any
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import manifest_search
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_version import VersionError
-from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import ArchiveError
+from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFileError
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT
 from ansible_collections.ousamg.anno.plugins.module_utils.manifest_search import SearchError, inspect
 from ansible_collections.ousamg.anno.plugins.module_utils.release_manifest import ManifestError
 from ansible_collections.ousamg.anno.plugins.module_utils.sif import SifError
+from backports import zstd
 
 IMAGE = Path(__file__).resolve().parents[2] / "fixtures" / "images" / "anno-v3.2.0.sif"
 TAR = "clinvar_20240107.tar"
@@ -176,6 +178,16 @@ def test_the_receipt_spares_the_checksum(site: Path, monkeypatch: pytest.MonkeyP
     assert run(site, **args)["archive"]["sha256"] == "c" * 64
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_a_compressed_archive_is_described_by_its_file(site: Path, pack: Any) -> None:
+    path = site / "incoming" / TAR
+    plain = run(site, data_archive=TAR, release="v3.2.0a")["archive"]
+    content = pack(path.read_bytes())
+    path.write_bytes(content)
+    packed = run(site, data_archive=TAR, release="v3.2.0a")["archive"]
+    assert packed == {**plain, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
 def test_a_path_that_was_moved_to_the_archive(site: Path) -> None:
     incoming = site / "incoming" / IMAGE.name
     assert run(site, image=str(incoming))["image"]["file"] == IMAGE.name
@@ -194,7 +206,7 @@ def test_a_path_that_was_moved_to_the_archive(site: Path) -> None:
         ({"data_archive": TAR, "release": "v3.2.0"}, ManifestError, "no image is given"),
         ({"image": TAR, "release": "v3.2.0"}, SifError, "tar archive"),
         ({"data_archive": IMAGE.name, "release": "v3.2.0a"}, AnnoError, IMAGE.name),
-        ({"data_archive": "empty.tar", "release": "v3.2.0a"}, ArchiveError, "empty (0 bytes)"),
+        ({"data_archive": "empty.tar", "release": "v3.2.0a"}, ArchiveFileError, "empty (0 bytes)"),
     ],
 )
 def test_bad_artifacts(site: Path, args: dict[str, Any], error: type[AnnoError], expected: str) -> None:
