@@ -454,7 +454,8 @@ def _new_id(stamp: Mapping[str, Any] | None) -> str:
 def _unpack(request: Request, store: Store, index: ArchiveIndex, planned: Plan) -> dict[str, Any]:
     """Extract and verify the chosen packages; returns the archive's stamp."""
     members = Selection(index.members, [package.destination for package in planned.extract])
-    progress = Progress(request.progress, "unpack", index.size)
+    labels = {package.destination: package.label for package in planned.extract}
+    progress = Progress(request.progress, "unpack", index.size, labels)
     done: Extraction = extract(index.path, store.next, members, request.ownership, progress)
     progress.what = "(sync to disk)"
     progress.update(index.size)

@@ -109,7 +109,7 @@ class _Pass:
                     piece = block[begin - position : stop - position]
                     if out is None:
                         out = self._tree.new_file(file)
-                        self._progress.what = file.name.rpartition("/")[0]
+                        self._progress.what = file.name
                     written += _write(out, piece)
                     last = stop == file.offset + file.size
                     segments.append(_Segment(file, piece, last))

@@ -21,13 +21,15 @@ class Progress:
     at the end.
 
     The file is JSON: ``{"work": str, "what": str, "done": int, "total": int, "seconds": float}`` with bytes for
-    ``done`` and ``total``; it is renamed into place, so a reader never sees half of it.
+    ``done`` and ``total``; it is renamed into place, so a reader never sees half of it. ``what`` is set to what is
+    worked on: a path below one of the folders of ``labels`` is shown as that folder's label.
     """
 
-    def __init__(self, path: str | None, work: str, total: int) -> None:
+    def __init__(self, path: str | None, work: str, total: int, labels: Mapping[str, str] | None = None) -> None:
         self._path = path
         self._work = work
         self._total = total
+        self._labels = labels or {}
         self._started = time.monotonic()
         self._written = float("-inf")
         self.what = ""
@@ -39,7 +41,7 @@ class Progress:
         self._written = now
         state = {
             "work": self._work,
-            "what": self.what,
+            "what": self._label(),
             "done": done,
             "total": self._total,
             "seconds": round(now - self._started, 3),
@@ -50,6 +52,14 @@ class Progress:
             with open(temporary, "w", encoding="utf-8") as stream:
                 json.dump(state, stream)
             os.rename(temporary, self._path)
+
+    def _label(self) -> str:
+        folder = self.what
+        while folder:
+            if folder in self._labels:
+                return self._labels[folder]
+            folder = folder.rpartition("/")[0]
+        return self.what
 
 
 def line(state: Mapping[str, Any]) -> str:

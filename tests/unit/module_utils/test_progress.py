@@ -11,7 +11,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import progress
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
 
 
-def state(done: int, total: int, seconds: float, what: str = "variantDBs/clinvar") -> dict[str, object]:
+def state(done: int, total: int, seconds: float, what: str = "clinvar") -> dict[str, object]:
     return {"work": "unpack", "what": what, "done": done, "total": total, "seconds": seconds}
 
 
@@ -20,7 +20,7 @@ def state(done: int, total: int, seconds: float, what: str = "variantDBs/clinvar
     [
         (
             state(1_300_000_000, 3_100_000_000, 6.19),
-            "unpack variantDBs/clinvar: 41 %, 1.3 GB of 3.1 GB, 210.0 MB/s, 9 s left",
+            "unpack clinvar: 41 %, 1.3 GB of 3.1 GB, 210.0 MB/s, 9 s left",
         ),
         (state(0, 10_000, 1.0, ""), "unpack: 0 %, 0 B of 10.0 kB, 0 B/s"),
         (state(5, 10, 0.0, ""), "unpack: 50 %, 5 B of 10 B, 0 B/s"),
@@ -68,3 +68,17 @@ def test_nowhere_is_allowed(tmp_path: Path) -> None:
 
 def test_work_does_not_fail_because_it_cannot_be_shown(tmp_path: Path) -> None:
     Progress(str(tmp_path / "gone" / "progress.json"), "unpack", 1).update(1)
+
+
+def test_a_package_is_named_by_its_label(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    shown = Progress(str(path), "unpack", 10, {"variantDBs/clinvar": "clinvar"})
+    for what, label in (
+        ("variantDBs/clinvar/sub/x.vcf.gz", "clinvar"),
+        ("variantDBs/clinvar2/x", "variantDBs/clinvar2/x"),
+        ("(sync to disk)", "(sync to disk)"),
+        ("", ""),
+    ):
+        shown.what = what
+        shown.update(10)
+        assert json.loads(path.read_text())["what"] == label
