@@ -58,7 +58,7 @@ def test_it_writes_at_most_every_second(tmp_path: Path, monkeypatch: pytest.Monk
         now[0] = 100.0 + seconds
         work.update(done)
         assert json.loads(path.read_text())["done"] == shown
-    assert json.loads(path.read_text()) == state(1000, 1000, 1.6)
+    assert json.loads(path.read_text()) == state(1000, 1000, 1.6, "variantDBs/clinvar")
     assert [file.name for file in tmp_path.iterdir()] == ["progress.json"]
 
 
