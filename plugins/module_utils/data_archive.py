@@ -5,7 +5,7 @@
 
 Members: ``sources.json`` (of the whole folder it was made from), one folder per package, ``PACKAGES`` (one name per
 line). GNU tar's ``-u`` may add a name more than once: the last one counts. The archive does not say which folder
-belongs to which package; see :func:`_name_folders`.
+belongs to which package; see :func:`name_folders`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def inspect_archive(path: str, datasets: Sequence[str] = ()) -> ArchiveIndex:
         if status.st_size == 0:
             todo = "Fetch the archive again and compare its size with the release manifest."
             raise ArchiveError(path, "it is empty (0 bytes)", "a data archive", todo)
-        return _Index(fd, path, status).build(_destinations(datasets))
+        return _Index(fd, path, status).build(read_destinations(datasets))
     except OSError as error:
         error.filename = error.filename or path
         raise
@@ -164,7 +164,7 @@ class _Index:
         self._check_parents()
         # Its content, not only its name, makes a folder a package: read all before naming them.
         ready = {folder: parse_ready(self._text(f"{folder}/{DATA_READY}")) for folder in folders}
-        named = _name_folders(names, sources, ready, destinations)
+        named = name_folders(names, sources, ready, destinations)
         members = tuple(sorted(self._winners.values(), key=lambda member: member.offset))
         self._check_links(folders)
         packages = self._packages(named, ready, sources)
@@ -252,7 +252,7 @@ class _Index:
                 continue
             folder = next(f for f in folders if name.startswith(f + "/"))
             if member.kind == SYMLINK:
-                if not _stays_inside(name, member.link, folder):
+                if not stays_inside(name, member.link, folder):
                     found = f"the symbolic link {name!r} points out of its package, to {member.link!r}"
                     raise self._error(found, "targets inside the package", _REMAKE)
                 continue
@@ -332,7 +332,7 @@ def _parents(name: str) -> Iterable[str]:
         yield name
 
 
-def _stays_inside(name: str, link: str, folder: str) -> bool:
+def stays_inside(name: str, link: str, folder: str) -> bool:
     """Whether a symbolic link's target lies in its package. ``..`` may only come first: after a name it would be taken
     from wherever that name, being a link itself, leads to."""
     parts = [part for part in link.split("/") if part not in ("", ".")]
@@ -341,7 +341,7 @@ def _stays_inside(name: str, link: str, folder: str) -> bool:
     return ".." not in downwards and (target + "/").startswith(folder + "/")
 
 
-def _destinations(datasets: Sequence[str]) -> dict[str, str]:
+def read_destinations(datasets: Sequence[str]) -> dict[str, str]:
     """Package → destination, from ``datasets.json`` files (ella-anno, anno-targets)."""
     destinations: dict[str, str] = {}
     for path in datasets:
@@ -358,7 +358,7 @@ def _destinations(datasets: Sequence[str]) -> dict[str, str]:
     return destinations
 
 
-def _name_folders(
+def name_folders(
     names: Sequence[str], sources: Mapping[str, Source], ready: Mapping[str, Ready], destinations: Mapping[str, str]
 ) -> dict[str, str | None]:
     """Folder → package name, None where it stays ambiguous.
@@ -390,8 +390,11 @@ def _name_folders(
         lambda n, f: _likeness(n, f) >= _ALIKE and sources[n].version in (ready[f].version, None),
     ):
         settle(name, folder)
-    if len(open_names) == 1 and sources[open_names[0]].version == ready[next(iter(free))].version:
-        settle(open_names[0], next(iter(free)))
+    # What is left over belongs together only where there is a folder for each name, as in an archive.
+    if len(names) == len(ready) and len(open_names) == 1:
+        (folder,) = free
+        if sources[open_names[0]].version == ready[folder].version:
+            settle(open_names[0], folder)
     return found
 
 
