@@ -24,9 +24,8 @@ from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progre
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_writer import Entry
 
 # No more than fits into a core's cache, so that it is hashed and written from there.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 19
 _BUFFERS = 8
-_FLUSH = 8 * _BLOCK
 
 
 class PackError(AnnoError):
@@ -91,7 +90,7 @@ class _Pass:
     def __init__(self, fd: int, progress: Progress) -> None:
         self._fd = fd
         self._progress = progress
-        self._position = self._written = self._flushed = 0
+        self._position = 0
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sources = _Sources()
@@ -162,20 +161,12 @@ class _Pass:
     def _end_block(self) -> None:
         block = self._view[: self._used]
         work = [
-            self._writer.submit(self._write, block),
+            self._writer.submit(write_all, self._fd, block),
             self._archive_hash.submit(self._sha256.update, block),
             self._file_hash.submit(self._check, block, self._segments),
         ]
         self._busy.append((self._buffer, work))
         self._progress.update(self._position)
-
-    def _write(self, block: memoryview) -> None:
-        write_all(self._fd, block)
-        self._written += len(block)
-        if self._written - self._flushed >= _FLUSH:
-            # Begins to write them to disk and does not wait: less is left for the sync at the end.
-            os.posix_fadvise(self._fd, self._flushed, self._written - self._flushed, os.POSIX_FADV_DONTNEED)
-            self._flushed = self._written
 
     def _wait(self) -> None:
         """For the oldest block to be written and hashed; raises what went wrong with it."""

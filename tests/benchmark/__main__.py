@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from benchmark import deployment, unpack
+from benchmark import deployment, pack, unpack
 from benchmark.rows import table
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="run.", dir=args.folder))
     try:
-        rows = unpack.measure(scratch, args.rounds) + deployment.measure(scratch, args.rounds)
+        rows = [row for part in (unpack, pack, deployment) for row in part.measure(scratch, args.rounds)]
     finally:
         shutil.rmtree(scratch)
     print(f"Medians of {args.rounds} rounds; what is compared was timed in turn.\n")

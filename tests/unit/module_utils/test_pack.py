@@ -52,7 +52,6 @@ def contents(archive: bytes) -> dict[str, bytes]:
 def test_random_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     """Blocks that end within headers, contents and paddings, and files of all sizes around them."""
     monkeypatch.setattr(pack, "_BLOCK", block)
-    monkeypatch.setattr(pack, "_FLUSH", 3 * block)
     chance = random.Random(block)
     sizes = [0, 1, 511, 512, 513, 999, 1000, 1001, 5000, *(chance.randrange(3000) for _ in range(60)), 0]
     files = {f"f{number}": chance.randbytes(size) for number, size in enumerate(sizes)}
