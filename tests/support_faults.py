@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
+import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, files
 
 _STEPS = ("link", "mkdir", "open", "rename", "rmdir", "symlink", "unlink", "write")
@@ -99,3 +100,15 @@ def full_disk(number: int) -> Iterator[Callable[[], bool]]:
 
     with _before_each_step(fail):
         yield lambda: bool(reached)
+
+
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file system has a byte left, as far as one asks."""
+    real = os.statvfs
+
+    def statvfs(path: str) -> os.statvfs_result:
+        values = list(real(path))
+        values[4] = 0  # f_bavail
+        return os.statvfs_result(values)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)

@@ -61,6 +61,10 @@ class ArchiveFile:
         self._window = b""
         self._window_start = 0
 
+    @property
+    def compressed(self) -> bool:
+        return False
+
     def read(self, position: int, count: int) -> bytes:
         """Bytes of the tar, fewer than ``count`` only where it ends. No position is before that of the last call."""
         begin = position - self._window_start
@@ -105,6 +109,10 @@ class _CompressedFile(ArchiveFile):
         self._form = form
         self._decoder = form.decoder()
         self._position = 0
+
+    @property
+    def compressed(self) -> bool:
+        return True
 
     def read(self, position: int, count: int) -> bytes:
         if position + count > self._position:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -16,7 +15,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import BLOCK, Ownership, sync_folder, write_atomic
+from ansible_collections.ousamg.anno.plugins.module_utils.files import (
+    BLOCK,
+    Ownership,
+    replacing,
+    sync_folder,
+    write_all,
+    write_atomic,
+)
 
 _NOT_OURS = "Run as the service user, or have the owner grant the permission."
 _FETCH = "Upload the file again and compare its size and checksum with the release manifest."
@@ -291,27 +297,15 @@ def _move(action: Move) -> None:
 
 def _copy(action: Move) -> None:
     """Copy to a temporary name, check, sync, rename. The time goes with it, as a data folder's receipt knows it."""
-    folder, name = os.path.split(action.after)
-    temporary = os.path.join(folder, f".{name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(fd, "wb", buffering=0) as target, open(action.before, "rb", buffering=0) as source:
-            status = os.fstat(source.fileno())
-            size, sha256 = _copy_content(source.fileno(), target.fileno())
-            if size != action.size or action.sha256 not in (None, sha256):
-                found = f"has {size} bytes and the SHA-256 {sha256}"
-                expected = f"{action.size} bytes and {action.sha256 or 'any SHA-256'}"
-                raise ArtifactError(action.before, found, expected, _FETCH)
-            os.fchmod(fd, stat.S_IMODE(status.st_mode) & 0o777)
-            os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-            os.fsync(fd)
-        os.rename(temporary, action.after)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    sync_folder(folder)
+    with replacing(action.after) as fd, open(action.before, "rb", buffering=0) as source:
+        status = os.fstat(source.fileno())
+        size, sha256 = _copy_content(source.fileno(), fd)
+        if size != action.size or action.sha256 not in (None, sha256):
+            found = f"has {size} bytes and the SHA-256 {sha256}"
+            expected = f"{action.size} bytes and {action.sha256 or 'any SHA-256'}"
+            raise ArtifactError(action.before, found, expected, _FETCH)
+        os.fchmod(fd, stat.S_IMODE(status.st_mode) & 0o777)
+        os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _copy_content(source: int, target: int) -> tuple[int, str]:
@@ -321,9 +315,7 @@ def _copy_content(source: int, target: int) -> tuple[int, str]:
     while block := os.read(source, BLOCK):
         digest.update(block)
         size += len(block)
-        view = memoryview(block)
-        while view:
-            view = view[os.write(target, view) :]
+        write_all(target, block)
     return size, digest.hexdigest()
 
 

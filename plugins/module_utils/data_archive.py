@@ -294,7 +294,7 @@ class _Index:
         for link in self._members.links():
             folder = self._owners[posixpath.dirname(link.name)] or ""
             if link.kind == SYMLINK:
-                if not _stays_inside(link.name, link.link, folder):
+                if not stays_inside(link.name, link.link, folder):
                     found = f"the symbolic link {link.name!r} points out of its package, to {link.link!r}"
                     raise self._error(found, "targets inside the package", _REMAKE)
                 continue
@@ -358,7 +358,7 @@ def _parents(name: str) -> Iterable[str]:
         yield name
 
 
-def _stays_inside(name: str, link: str, folder: str) -> bool:
+def stays_inside(name: str, link: str, folder: str) -> bool:
     """Whether a symbolic link's target lies in its package. ``..`` may only come first: after a name it would be taken
     from wherever that name, being a link itself, leads to."""
     parts = [part for part in link.split("/") if part not in ("", ".")]

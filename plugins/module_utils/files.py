@@ -15,6 +15,7 @@ import platform
 import pwd
 import re
 import shutil
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
@@ -124,29 +125,49 @@ def exchange(a: str, b: str) -> None:
         raise OSError(code, os.strerror(code), a, None, b)
 
 
-def write_atomic(path: str, content: bytes, ownership: Ownership) -> None:
-    """Replace ``path`` by ``content``: temporary name beside it, fsync, rename, fsync of the folder."""
+def temporary_name(path: str) -> str:
+    """What a file is called until it takes the place of ``path``: a hidden name beside it."""
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.new")
+    return os.path.join(folder, f".{name}.new")
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[int]:
+    """A new file, as a descriptor for writing, that takes the place of ``path`` when the block ends: temporary name
+    beside it, fsync, rename, fsync of the folder. Where the block fails, it is gone and ``path`` is as it was."""
+    temporary = temporary_name(path)
     _unlink_if_there(temporary)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            ownership.apply(stream.fileno())
-            os.fsync(stream.fileno())
+        try:
+            yield fd
+            os.fsync(fd)
+        finally:
+            os.close(fd)
         os.rename(temporary, path)
     except BaseException:
         _unlink_if_there(temporary)
         raise
-    sync_folder(folder or ".")
+    sync_folder(os.path.dirname(path) or ".")
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of it, where one write(2) may take less."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def write_atomic(path: str, content: bytes, ownership: Ownership) -> None:
+    """Replace ``path`` by ``content``, as :func:`replacing` does."""
+    with replacing(path) as fd:
+        write_all(fd, content)
+        ownership.apply(fd)
 
 
 def link_atomic(path: str, target: str) -> None:
     """Point the symbolic link ``path`` to ``target``: temporary link beside it, rename, fsync of the folder."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.new")
+    temporary = temporary_name(path)
     _unlink_if_there(temporary)
     os.symlink(target, temporary)
     try:
@@ -154,7 +175,7 @@ def link_atomic(path: str, target: str) -> None:
     except BaseException:
         _unlink_if_there(temporary)
         raise
-    sync_folder(folder or ".")
+    sync_folder(os.path.dirname(path) or ".")
 
 
 def remove_tree(path: str) -> None:

@@ -79,8 +79,11 @@ def name_folders(
         lambda n, f: _likeness(n, f) >= _ALIKE and sources[n].version in (ready[f].version, None),
     ):
         settle(name, folder)
-    if len(open_names) == 1 and sources[open_names[0]].version == ready[next(iter(free))].version:
-        settle(open_names[0], next(iter(free)))
+    # What is left over belongs together only where there is a folder for each name, as in an archive.
+    if len(names) == len(ready) and len(open_names) == 1:
+        (folder,) = free
+        if sources[open_names[0]].version == ready[folder].version:
+            settle(open_names[0], folder)
     return found
 
 

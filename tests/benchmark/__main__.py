@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from benchmark import deployment, reading, unpack
+from benchmark import deployment, pack, reading, rollback, unpack
 from benchmark.rows import table
 
 
@@ -19,8 +19,8 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="run.", dir=args.folder))
     try:
-        rows = reading.measure(scratch, args.rounds)
-        rows += unpack.measure(scratch, args.rounds) + deployment.measure(scratch, args.rounds)
+        parts = (unpack, reading, pack, rollback, deployment)
+        rows = [row for part in parts for row in part.measure(scratch, args.rounds)]
     finally:
         shutil.rmtree(scratch)
     print(f"Medians of {args.rounds} rounds; what is compared was timed in turn.\n")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -15,6 +13,7 @@ from sandbox.archive import make_archive
 from sandbox.packages import RECIPES, data_folder, make_package
 
 from benchmark.rows import Row, compare, seconds
+from benchmark.work import remove, run, timed
 
 LARGE_FILES, LARGE_BYTES = 2, 960_000_000
 SMALL_FILES, SMALL_BYTES, PER_FOLDER = 20_000, 4_000, 100
@@ -40,27 +39,27 @@ def measure(scratch: Path, rounds: int) -> list[Row]:
         if number == 1:
             times.clear()  # the first round fills the page cache
         extracted.mkdir()
-        times["tar"].append(_time(extracted, "tar", "-xf", archive))
+        times["tar"].append(timed(extracted, "tar", "-xf", archive))
         # Only now it is on disk; and md5sum is not slowed down by write-back.
-        times["sync"].append(_time(extracted, "sync", "-f", "."))
+        times["sync"].append(timed(extracted, "sync", "-f", "."))
         folders = [extracted / RECIPES[name].destination for name in PACKAGES]
-        times["md5sum"].append(sum(_time(folder, "md5sum", "-c", "--quiet", "MD5SUM") for folder in folders))
-        _remove(extracted)
+        times["md5sum"].append(sum(timed(folder, "md5sum", "-c", "--quiet", "MD5SUM") for folder in folders))
+        remove(extracted)
 
         _make_instance(instance)
         start = time.perf_counter()
-        peak = _run(instance, sys.executable, "-c", ENGINE, *request.values())
+        peak = run(instance, sys.executable, "-c", ENGINE, *request.values())
         times["unpack"].append(time.perf_counter() - start)
         times["KiB"].append(float(peak))
         # Ansible, too, starts a Python for each module.
         arguments = json.dumps({"ANSIBLE_MODULE_ARGS": request})
-        times["again"].append(_time(instance, sys.executable, "-m", MODULE, arguments))
-        _remove(instance)
+        times["again"].append(timed(instance, sys.executable, "-m", MODULE, arguments))
+        remove(instance)
 
     _make_instance(instance)
     command = ["ansible", "localhost", "-m", "ousamg.anno.data_unpack", "-a", json.dumps(request)]
-    by_ansible = [_time(Path.cwd(), *command) for _ in range(2)]
-    _remove(instance)
+    by_ansible = [timed(Path.cwd(), *command) for _ in range(2)]
+    remove(instance)
     archive.unlink()
 
     tar, unpack = times["tar"], times["unpack"]
@@ -77,9 +76,8 @@ def measure(scratch: Path, rounds: int) -> list[Row]:
     ]
 
 
-def _make_archive(scratch: Path) -> Path:
-    """An archive of incompressible files, packed by GNU tar as ella-anno does."""
-    data, archive = scratch / "source", scratch / "gnomad-seqrepo.tar"
+def make_data(data: Path) -> None:
+    """A data folder of incompressible files: one package of large ones, one of small ones."""
     noise = os.urandom(16 << 20)
     for number in range(LARGE_FILES):
         path = data / RECIPES["gnomad"].destination / f"large.{number}.vcf.gz"
@@ -93,27 +91,17 @@ def _make_archive(scratch: Path) -> Path:
         path.write_bytes(noise[number : number + SMALL_BYTES])
     for name, version in PACKAGES.items():
         make_package(data, name, version)
+
+
+def _make_archive(scratch: Path) -> Path:
+    """Its archive, packed by GNU tar as ella-anno does."""
+    data, archive = scratch / "source", scratch / "gnomad-seqrepo.tar"
+    make_data(data)
     make_archive(archive, data, tuple(PACKAGES))
-    _remove(data)
+    remove(data)
     return archive
 
 
 def _make_instance(folder: Path) -> None:
     data_folder(folder / "data", {"clinvar": "20230504"})
-    _run(folder, "sync", "-f", ".")
-
-
-def _remove(folder: Path) -> None:
-    """Nothing of it is left to be written when the next work is timed."""
-    shutil.rmtree(folder)
-    _run(folder.parent, "sync", "-f", ".")
-
-
-def _time(folder: Path, *command: str | Path) -> float:
-    start = time.perf_counter()
-    _run(folder, *command)
-    return time.perf_counter() - start
-
-
-def _run(folder: Path, *command: str | Path) -> str:
-    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
+    run(folder, "sync", "-f", ".")

@@ -215,4 +215,4 @@ def test_progress_counts_the_archive(tmp_path: Path, root: Path) -> None:
     state = tmp_path / "progress"
     extract(path, str(root), read(path), OWNERSHIP, Progress(str(state), "unpack", os.path.getsize(path)))
     size = os.path.getsize(path)
-    assert f'"what": "p", "done": {size}, "total": {size}' in state.read_text()
+    assert f'"what": "p/a", "done": {size}, "total": {size}' in state.read_text()

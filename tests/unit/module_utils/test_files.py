@@ -61,6 +61,25 @@ def test_write_atomic_that_fails_leaves_nothing(
     assert snapshot(tmp_path) == before
 
 
+def test_replacing_takes_the_place_at_the_end_only(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text("old")
+    (tmp_path / ".list.new").write_text("what a killed run left")
+    with files.replacing(str(path)) as fd:
+        os.write(fd, b"new")
+        assert path.read_text() == "old"
+        assert Path(files.temporary_name(str(path))).read_text() == "new"
+    assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["list"])
+
+
+def test_write_all_goes_on_where_a_write_takes_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: really(fd, data[:3]))
+    with (tmp_path / "f").open("wb", buffering=0) as stream:
+        files.write_all(stream.fileno(), b"0123456789")
+    assert (tmp_path / "f").read_bytes() == b"0123456789"
+
+
 def test_link_atomic(tmp_path: Path) -> None:
     link = tmp_path / "link"
     for target in ("one", "gone/two"):

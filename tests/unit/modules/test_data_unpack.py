@@ -25,6 +25,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     vcfanno_config,
 )
 from support_data import ARCHIVE, CLINVAR, FASTA, HGMD, SEQREPO, Site, below, copy_site, replace
+from support_faults import no_room
 from support_mount import NEEDS_MOUNT, UNSHARE
 from support_tree import contents, snapshot
 
@@ -328,17 +329,6 @@ def test_what_a_killed_run_left_is_no_lost_room(site: Site, unpack: Run, monkeyp
     (following / "half").write_bytes(b"x" * (2 << 20))
     no_room(monkeypatch)
     assert not unpack().failed
-
-
-def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.statvfs
-
-    def statvfs(path: str) -> os.statvfs_result:
-        values = list(real(path))
-        values[4] = 0  # f_bavail
-        return os.statvfs_result(values)
-
-    monkeypatch.setattr(os, "statvfs", statvfs)
 
 
 # Ways to switch
