@@ -31,6 +31,8 @@ FULL, POWER = "full", "power"
 # even the journal.
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
 _IMAGE_BYTES = 64 << 20
+# A power cut takes two mounts: of each phase so many points, evenly, are all that is asked for.
+_MOST_CUTS = 100
 _NO_SYNC = ("inject=syncfs:retval=0", "inject=fsync:retval=0")
 
 
@@ -92,7 +94,7 @@ def power_cuts(folder: Path, count: int | None) -> list[Tally]:
             pristine = folder / "pristine.img"
             _make_image(bench, pristine)
             tally = Tally(f"{name}, power cut")
-            half = count and max(1, count // 2)
+            half = max(1, count // 2) if count else _MOST_CUTS
             for point in (*sample(bench.building(), half), *sample(bench.switch(), half)):
                 _cut(bench, pristine, disk, tally, point)
             after = Tally(f"{name}, power cut after success")
