@@ -53,7 +53,9 @@ def run(what: str, folder: Path, count: int | None) -> list[Tally]:
 
 def main() -> None:
     work = {FULL: full_disks, POWER: power_cuts}[sys.argv[1]]
-    print(json.dumps([vars(tally) for tally in work(Path(sys.argv[2]), int(sys.argv[3]) or None)]))
+    folder = Path(sys.argv[2], sys.argv[1])
+    folder.mkdir()
+    print(json.dumps([vars(tally) for tally in work(folder, int(sys.argv[3]) or None)]))
 
 
 def full_disks(folder: Path, count: int | None) -> list[Tally]:
