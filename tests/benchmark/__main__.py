@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from benchmark import deployment, pack, reading, rollback, unpack
+from benchmark import deployment, growth, pack, reading, rollback, unpack
 from benchmark.rows import table
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="run.", dir=args.folder))
     try:
-        parts = (unpack, reading, pack, rollback, deployment)
+        parts = (unpack, growth, reading, pack, rollback, deployment)
         rows = [row for part in parts for row in part.measure(scratch, args.rounds)]
     finally:
         shutil.rmtree(scratch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from sandbox.packages import RECIPES
 
 from benchmark.rows import Row, compare, seconds
 from benchmark.unpack import LARGE_FILES, PACKAGES, SMALL_FILES, make_data
-from benchmark.work import remove, run, timed
+from benchmark.work import module, remove, run, timed
 
 # The engine as the module runs it, with its sync or without; VmHWM is the peak of this process alone, in KiB (proc(5)).
 ENGINE = """
@@ -51,8 +50,7 @@ def measure(scratch: Path, rounds: int) -> list[Row]:
 
         place.mkdir()
         times["pack"].append(timed(place, *engine, "yes"))
-        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"data": str(data), "dest": str(archive)}})
-        times["again"].append(timed(place, sys.executable, "-m", MODULE, arguments))
+        times["again"].append(timed(place, *module(MODULE, {"data": str(data), "dest": str(archive)})))
         remove(place)
     place.mkdir()
     peak = int(run(place, *engine, "yes"))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,11 +12,12 @@ import support_tar as tar
 from sandbox.packages import RECIPES, data_folder
 
 from benchmark.rows import Row, compare, seconds
+from benchmark.unpack import MODULE
+from benchmark.work import module, timed
 
 MEMBERS = 100_000
 BYTES = 100_000_000_000
 PACKAGE, VERSION = "seqrepo", "2024-01-01"
-MODULE = "ansible_collections.ousamg.anno.plugins.modules.data_unpack"
 
 
 def measure(scratch: Path, rounds: int) -> list[Row]:
@@ -34,11 +33,10 @@ def measure(scratch: Path, rounds: int) -> list[Row]:
         if number == 1:
             times.clear()  # the first round fills the page cache
         for count, archive in archives.items():
-            module = {"src": str(archive), "data": str(scratch / "data"), "_ansible_check_mode": True}
-            arguments = json.dumps({"ANSIBLE_MODULE_ARGS": module})
-            times[f"tar {count}"].append(_time("tar", "-tf", str(archive)))
-            times[f"dry run {count}"].append(_time(sys.executable, "-m", MODULE, arguments))
-        times["start"].append(_time(sys.executable, "-c", f"import {MODULE}"))
+            request = {"src": str(archive), "data": str(scratch / "data"), "_ansible_check_mode": True}
+            times[f"tar {count}"].append(timed(scratch, "tar", "-tf", archive))
+            times[f"dry run {count}"].append(timed(scratch, *module(MODULE, request)))
+        times["start"].append(timed(scratch, sys.executable, "-c", f"import {MODULE}"))
     for archive in archives.values():
         archive.unlink()
     shutil.rmtree(scratch / "data")
@@ -65,9 +63,3 @@ def _make_archive(path: Path, count: int, size: int) -> None:
         stream.write(tar.entry(f"{place}/MD5SUM", sums))
         stream.write(tar.entry(f"{place}/DATA_READY", f"version: '{VERSION}'\n"))
         stream.write(tar.entry("PACKAGES", f"{PACKAGE}\n") + tar.END)
-
-
-def _time(*command: str) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return time.perf_counter() - start

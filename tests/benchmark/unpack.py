@@ -1,4 +1,5 @@
-"""``data_unpack`` of 2 GB against GNU tar, which verifies nothing, and against tar and md5sum together."""
+"""``data_unpack`` of 2 GB against GNU tar, which verifies nothing, against tar and md5sum together, and against
+``ansible.builtin.unarchive``, which calls tar."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from pathlib import Path
 from sandbox.archive import make_archive
 from sandbox.packages import RECIPES, data_folder, make_package
 
-from benchmark.rows import Row, compare, seconds
-from benchmark.work import remove, run, timed
+from benchmark.rows import Row, compare
+from benchmark.work import module, remove, run, timed
 
 LARGE_FILES, LARGE_BYTES = 2, 960_000_000
 SMALL_FILES, SMALL_BYTES, PER_FOLDER = 20_000, 4_000, 100
@@ -26,7 +27,9 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 data_unpack.apply(data_unpack.Request(sys.argv[1], sys.argv[2], Ownership(0o774)))
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
+# Ansible, too, starts a Python for each module.
 MODULE = "ansible_collections.ousamg.anno.plugins.modules.data_unpack"
+UNARCHIVE = "ansible.modules.unarchive"
 
 
 def measure(scratch: Path, rounds: int) -> list[Row]:
@@ -46,14 +49,18 @@ def measure(scratch: Path, rounds: int) -> list[Row]:
         times["md5sum"].append(sum(timed(folder, "md5sum", "-c", "--quiet", "MD5SUM") for folder in folders))
         remove(extracted)
 
+        extracted.mkdir()
+        arguments = {"src": str(archive), "dest": str(extracted), "remote_src": True}
+        for name in ("unarchive", "unarchive again"):
+            times[name].append(timed(extracted, *module(UNARCHIVE, arguments)))
+        remove(extracted)
+
         _make_instance(instance)
         start = time.perf_counter()
         peak = run(instance, sys.executable, "-c", ENGINE, *request.values())
         times["unpack"].append(time.perf_counter() - start)
         times["KiB"].append(float(peak))
-        # Ansible, too, starts a Python for each module.
-        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": request})
-        times["again"].append(timed(instance, sys.executable, "-m", MODULE, arguments))
+        times["again"].append(timed(instance, *module(MODULE, request)))
         remove(instance)
 
     _make_instance(instance)
@@ -69,9 +76,10 @@ def measure(scratch: Path, rounds: int) -> list[Row]:
         compare(f"data_unpack, {LARGE_FILES} large + {SMALL_FILES} small files, 2 GB", unpack, "tar -xf", tar),
         compare("the same", unpack, "tar -xf && sync -f", synced),
         compare("the same", unpack, "tar -xf && md5sum -c", checked),
+        compare("the same", unpack, "unarchive", times["unarchive"]),
         Row("the same, by `ansible` (once)", f"{by_ansible[0]:.2f} s"),
         Row("the same, peak memory", f"{max(times['KiB']) / 1024:.0f} MiB"),
-        Row("data_unpack again, nothing to do", seconds(times["again"])),
+        compare("data_unpack again, nothing to do", times["again"], "unarchive again", times["unarchive again"]),
         Row("the same, by `ansible` (once)", f"{by_ansible[1]:.2f} s"),
     ]
 

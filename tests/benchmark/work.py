@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+
+def module(name: str, arguments: Mapping[str, Any]) -> list[str]:
+    """The command of an Ansible module, as a process of its own."""
+    return [sys.executable, "-m", name, json.dumps({"ANSIBLE_MODULE_ARGS": arguments})]
 
 
 def remove(folder: Path) -> None:
