@@ -80,7 +80,7 @@ class ProgressAction(ActionBase):
         folder = shlex.quote(os.path.dirname(result))
         parts = (alive, f"cat {shlex.quote(progress)} 2>/dev/null", f"cat {folder}/{name}")
         look = f"; echo {_CUT}; ".join(parts)
-        wait, shown = _FIRST_LOOK, float("-inf")
+        wait, shown, last = _FIRST_LOOK, float("-inf"), ""
         while True:
             answer = self._ask(look)
             if answer is None:
@@ -88,9 +88,10 @@ class ProgressAction(ActionBase):
             process, state, output = ([*answer["stdout"].split(f"{_CUT}\n"), "", ""])[:3]
             told, outcome = _read(state, {}), _read(output, {"started": 1})
             done = "started" not in outcome
-            if told and (done or time.monotonic() - shown >= _SHOW_EVERY):
-                shown = time.monotonic()
-                display.display(f"[{self._host}] {line(told)}")
+            text = line(told) if told else ""
+            if (done and text != last) or (text and time.monotonic() - shown >= _SHOW_EVERY):
+                shown, last = time.monotonic(), text
+                display.display(f"[{self._host}] {text}")
             # Where the module leaves no result, Ansible's wrapper puts its own there, with the command and a traceback.
             if "cmd" in outcome or (not done and not process.strip()):
                 return self._died(result, str(outcome.get("stderr") or ""))
