@@ -89,7 +89,7 @@ class ProgressAction(ActionBase):
             told, outcome = _read(state, {}), _read(output, {"started": 1})
             done = "started" not in outcome
             text = line(told) if told else ""
-            if (done and text != last) or (text and time.monotonic() - shown >= _SHOW_EVERY):
+            if text and (time.monotonic() - shown >= _SHOW_EVERY or (done and text != last)):
                 shown, last = time.monotonic(), text
                 display.display(f"[{self._host}] {text}")
             # Where the module leaves no result, Ansible's wrapper puts its own there, with the command and a traceback.
