@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -54,13 +55,20 @@ def read_contents(folder: str) -> Contents:
 def read_text(path: str) -> str:
     """A UTF-8 file's text with its line ends as they are, '' where there is no file."""
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
+        with open(path, encoding="utf-8", newline="", opener=_open_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise FolderError(path, "it is no regular file", "a text file", "Put the file there.")
             return stream.read()
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except UnicodeDecodeError as error:
         todo = "Mend the file, or restore it from a copy that is right."
         raise FolderError(path, f"it is not UTF-8 (byte {error.start})", "text", todo) from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A FIFO in place of the file must not hang."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def ready_digest(folder: str) -> str:

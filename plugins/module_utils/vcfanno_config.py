@@ -12,7 +12,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 
@@ -24,6 +24,12 @@ try:
     HAS_TOMLKIT = True
 except ImportError:  # told to the user when it is needed
     HAS_TOMLKIT = False
+
+_fast_loads: Callable[[str], dict[str, Any]] | None
+try:
+    from tomllib import loads as _fast_loads
+except ImportError:  # before Python 3.11
+    _fast_loads = None
 
 FILE_NAME = "vcfanno_config.toml"
 _KEY = "annotation"
@@ -55,6 +61,21 @@ class Update(NamedTuple):
     former: Sequence[str] = ()
 
 
+def parse(text: str, path: str) -> dict[str, Any]:
+    """All that the file says, as plain values; ``path`` is for error texts. Raises ConfigError with line and column.
+
+    With Python's own reader where there is one (3.11): it is ten times as fast as tomlkit.
+    """
+    if _fast_loads is None:
+        _require_tomlkit(path)
+        _check(text, path)
+        return dict(tomlkit.parse(text).unwrap())
+    try:
+        return _fast_loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _syntax_error(path, str(error).replace("at end of document", f"at its end, {_end_of(text)}")) from None
+
+
 def rebuild(text: str, updates: Sequence[Update], path: str) -> str:
     """The text with each update's tables in place of those whose ``file`` lies in its destination.
 
@@ -78,9 +99,7 @@ def rebuild(text: str, updates: Sequence[Update], path: str) -> str:
 def _cut(text: str, path: str) -> list[_Piece]:
     """Cut before every table header. A piece that is no TOML by itself ends within an array or a string whose next
     line merely begins with a bracket: it is joined with what follows."""
-    if not HAS_TOMLKIT:
-        found = "the Python package tomlkit, which reads it, is not there"
-        raise ConfigError(path, found, "tomlkit 0.13 or newer", "Install tomlkit for the Python of this host.")
+    _require_tomlkit(path)
     _check(text, path)
     ends = [*(match.start() for match in _HEADER.finditer(text) if match.start() > 0), len(text)]
     pieces: list[_Piece] = []
@@ -163,15 +182,30 @@ def _split_tail(text: str) -> tuple[str, str]:
     return text[:begin], text[begin:]
 
 
+def _require_tomlkit(path: str) -> None:
+    if not HAS_TOMLKIT:
+        found = "the Python package tomlkit, which reads it, is not there"
+        raise ConfigError(path, found, "tomlkit 0.13 or newer", "Install tomlkit for the Python of this host.")
+
+
+def _end_of(text: str) -> str:
+    lines = text.split("\n")
+    return f"line {len(lines)}, column {len(lines[-1]) + 1}"
+
+
+def _syntax_error(path: str, why: str) -> ConfigError:
+    todo = "Mend the file, or restore it from a copy that is right."
+    return ConfigError(path, f"it is not TOML: {why}", "TOML with [[annotation]] tables", todo)
+
+
 def _check(text: str, path: str) -> None:
     try:
         tables = tomlkit.parse(text).get(_KEY)
     except TOMLKitError as error:
         # tomlkit reads a NUL where the text ends within a value.
         ended = repr("\0") in str(error) and "\0" not in text
-        found = "it is not TOML: " + ("it ends in the middle of a value" if ended else str(error))
-        todo = "Mend the file, or restore it from a copy that is right."
-        raise ConfigError(path, found, "TOML with [[annotation]] tables", todo) from None
+        why = f"it ends in the middle of a value, {_end_of(text)}" if ended else str(error)
+        raise _syntax_error(path, why) from None
     if tables is not None and not isinstance(tables, AoT):
         found = f"{_KEY} is written as one inline array"
         raise ConfigError(path, found, f"tables that begin with [[{_KEY}]]", "Write each table under its own header.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ def test_texts_keep_their_line_ends(tmp_path: Path) -> None:
 def test_a_text_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "vcfanno_config.toml").write_bytes(b"a\xff")
     with pytest.raises(FolderError, match="byte 1"):
+        data_folder.read_contents(str(tmp_path))
+
+
+def test_what_is_no_regular_file_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sources.json")
+    with pytest.raises(FolderError, match="no regular file"):
         data_folder.read_contents(str(tmp_path))
 
 

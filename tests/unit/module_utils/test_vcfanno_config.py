@@ -182,6 +182,25 @@ def test_what_is_refused(text: str, found: str) -> None:
     assert caught.value.todo
 
 
+@pytest.mark.parametrize("reader", ["tomllib", "tomlkit"])
+def test_parse_gives_plain_values(reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if reader == "tomlkit":
+        monkeypatch.setattr(vcfanno_config, "_fast_loads", None)
+    found = vcfanno_config.parse(TEXT, "config")
+    assert found["annotation"][1] == {
+        "file": "local/regions.bed.gz",
+        "columns": [4],
+        "names": ["LOCAL"],
+        "ops": ["first"],
+    }
+    assert type(found["annotation"][0]["fields"]) is list
+    for text in ("a = 1\nfile == 1\n", "a = 1\nb = [1"):
+        with pytest.raises(ConfigError, match=r"not TOML: .*line 2"):
+            vcfanno_config.parse(text, "config")
+    with pytest.raises(ConfigError, match="not TOML"):
+        vcfanno_config.parse("a = " + "[" * 100_000, "config")
+
+
 @pytest.mark.parametrize("text", ["", '[[annotation]]\nfile = "variantDBs/clinvar/1"\n'])
 @pytest.mark.parametrize("value", [None, [None], {"a": None}])
 def test_a_value_that_toml_does_not_have_is_refused(text: str, value: Any) -> None:

@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Suspicious lines of an annotation table: a name that says something else than the field that it is made from.
+
+vcfanno cannot know what a name means, and a table of 55 fields is copied and edited by hand. A table has a pattern of
+its own, though: in ella-anno's gnomAD table ``AC_oth`` is called ``…AC_OTH``, ``AF_oth`` ``…AF_OTH``, and so the
+name ``…Hom_OTH`` of ``nhomalt_sas`` breaks it.
+
+Fields and names are compared by their words, without case and order. What both have is the same thing. Of the rest, a
+field's word counts that names elsewhere in the table have, or that is translated in another way elsewhere (``nhomalt``
+to ``Hom``); and a name's word that fields elsewhere have, or that is the translation of another one. Where there are
+both, the name says another thing of the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils.problems import Problem, listed, problem
+from ansible_collections.ousamg.anno.plugins.module_utils.vcf_header import Info
+from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_config import FILE_NAME
+from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_rules import Row, Table
+
+_Words = tuple[str, ...]
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+# gnomAD's words for where people come from.
+_MEANING = {
+    "afr": "African",
+    "ami": "Amish",
+    "amr": "Latino",
+    "asj": "Ashkenazi Jewish",
+    "eas": "East Asian",
+    "fin": "Finnish",
+    "mid": "Middle Eastern",
+    "nfe": "non-Finnish European",
+    "oth": "other",
+    "sas": "South Asian",
+}
+
+
+class _Mismatch(NamedTuple):
+    """The words of a field and of its name that do not go together."""
+
+    field: _Words
+    name: _Words
+
+
+def judge(table: Table, infos: Mapping[str, Info]) -> list[Problem]:
+    """The suspicious rows of a table; ``infos`` are those of its file, empty where they are not known."""
+    if table.by_column:
+        return _twice(table, table.rows)
+    odd = _odd_rows(table.rows)
+    problems = [_odd(table, row, mismatch, infos) for row, mismatch in odd]
+    told = {row.source for row, _mismatch in odd}
+    return problems + _twice(table, [row for row in table.rows if row.source not in told])
+
+
+def _odd_rows(rows: Sequence[Row]) -> list[tuple[Row, _Mismatch]]:
+    words = [(_words(row.source), _words(row.name)) for row in rows]
+    of_fields = {word for field, _name in words for word in field}
+    of_names = {word for _field, name in words for word in name}
+    # What the names' common prefix says is in all of them, and tells no row from another.
+    common = set.intersection(*(set(name) for _field, name in words)) if len(words) > 1 else set()
+    rest = [
+        (tuple((field - name).elements()), tuple(w for w in (name - field).elements() if w not in common))
+        for field, name in words
+    ]
+    translated = Counter(pair for pair in rest if all(pair))
+    found = []
+    for row, pair in zip(rows, rest):
+        field, name = pair
+        mismatch = _Mismatch(
+            tuple(word for word in field if word in of_names) or _breaking(pair, 0, translated),
+            tuple(word for word in name if word in of_fields) or _breaking(pair, 1, translated),
+        )
+        if mismatch.field and mismatch.name:
+            found.append((row, mismatch))
+    return found
+
+
+def _breaking(pair: tuple[_Words, _Words], side: int, translated: Mapping[tuple[_Words, _Words], int]) -> _Words:
+    """The words on one side of a row (0: its field, 1: its name), if most rows that have them have others on the other
+    side."""
+    own = translated.get(pair, 0)
+    others = (count for other, count in translated.items() if other[side] == pair[side] and other != pair)
+    return pair[side] if any(count >= 2 and count > own for count in others) else ()
+
+
+def _words(text: str) -> Counter[str]:
+    return Counter(word.casefold() for word in _WORD.findall(text))
+
+
+def _odd(table: Table, row: Row, mismatch: _Mismatch, infos: Mapping[str, Info]) -> Problem:
+    says, holds = _meaning(mismatch.name), _meaning(mismatch.field)
+    others = [other.name for other in table.rows if other.source == row.source and other.name != row.name]
+    found = f"{table.label}: {row.name} is made from {row.source}: what its readers take for {says} is {holds}"
+    if row.source in infos and infos[row.source].description:
+        found += f" (the file says of {row.source}: {infos[row.source].description.rstrip('.')})"
+    if others:
+        found += f"; the same field is called {listed(others)} as well"
+    wanted = _wanted(row.source, mismatch, [*(other.source for other in table.rows), *infos])
+    expected = f"{wanted}, as the other names of the table are made" if wanted else "a name that says what the field is"
+    todo = "Have someone who knows the source compare the two; then correct datasets.json and make the package anew."
+    return problem("mapping-odd", FILE_NAME, found, expected, todo)
+
+
+def _wanted(field: str, mismatch: _Mismatch, known: Iterable[str]) -> str | None:
+    """The field that the name speaks of, as far as a single word tells."""
+    if len(mismatch.field) != 1 or len(mismatch.name) != 1:
+        return None
+    wanted = _words(field) - Counter(mismatch.field) + Counter(mismatch.name)
+    for other in known:
+        if _words(other) == wanted:
+            return other
+    # No other row has it, and the file is not known: as the field is written.
+    return re.sub(mismatch.field[0], mismatch.name[0], field, flags=re.IGNORECASE)
+
+
+def _meaning(words: Sequence[str]) -> str:
+    return " ".join(f'"{_MEANING[word]}" ({word})' if word in _MEANING else f'"{word}"' for word in words)
+
+
+def _twice(table: Table, rows: Iterable[Row]) -> list[Problem]:
+    """The same field with another op is another value, the same op gives the same one twice."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        names.setdefault((row.source, row.op), []).append(row.name)
+    what = "column" if table.by_column else "field"
+    return [
+        problem(
+            "field-twice",
+            FILE_NAME,
+            f"{table.label}: the {what} {source} is used {len(given)} times in the same way, as {listed(given)}",
+            "a field of its own for each name",
+            "Correct the field of the name that is wrong, or remove one of them.",
+        )
+        for (source, _op), given in names.items()
+        if len(given) > 1 and source
+    ]

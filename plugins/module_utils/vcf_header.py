@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The header of a bgzip file that tabix indexes, and its first record: no more of the file is read.
+
+VCF: section 1 of the VCF specification; other tables have a header of lines that begin with a comment character, or
+none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils.bgzf import Bgzf
+from ansible_collections.ousamg.anno.plugins.module_utils.problems import ProblemError
+
+# Real ones have less than 1 MB.
+MAX_HEADER = 16 << 20
+
+_INFO = "##INFO=<"
+_CONTIG = "##contig=<"
+_ID = re.compile(r"[<,]ID=([^,>]+)")
+_NUMBER = re.compile(r"[<,]Number=([^,>]+)")
+_TYPE = re.compile(r"[<,]Type=([^,>]+)")
+_DESCRIPTION = re.compile(r',Description="((?:[^"\\]|\\.)*)"')
+
+
+class HeaderError(ProblemError):
+    """The file does not begin as vcfanno needs it."""
+
+
+class Info(NamedTuple):
+    """An INFO field as the header of a VCF describes it."""
+
+    number: str
+    type: str
+    description: str
+
+
+class Header(NamedTuple):
+    """``vcf`` is whether the file says so of itself. ``infos`` and ``contigs`` are those that the header names;
+    ``first`` are the columns of the first record, and ``begin`` the virtual offset that it begins at."""
+
+    vcf: bool
+    infos: Mapping[str, Info]
+    contigs: frozenset[str]
+    first: tuple[str, ...]
+    begin: int
+
+
+def read(file: Bgzf, meta: str = "#", skip: int = 0) -> Header:
+    """Read to the end of the first record. ``meta`` and ``skip`` are how the index tells a header line.
+
+    Raises HeaderError, BgzfError or OSError.
+    """
+    text = bytearray()
+    starts: list[tuple[int, int, int]] = []  # of each block: in the text, in the file, its length
+    begin = 0  # of the line that is looked at
+    lines: list[str] = []
+    for offset, content in file.blocks():
+        starts.append((len(text), offset, len(content)))
+        text += content
+        while (end := text.find(b"\n", max(begin, starts[-1][0]))) >= 0:
+            line = _line(text[begin:end])
+            if not _is_header(line, len(lines), meta, skip):
+                return _header(lines, line, _virtual(begin, starts))
+            lines.append(line)
+            begin = end + 1
+        if len(text) > MAX_HEADER:
+            found = f"after {MAX_HEADER >> 20} MB there is still no record, only header"
+            todo = "Look at the file with `tabix -H`; make the package anew."
+            raise HeaderError("header-endless", file.name, found, "a header of at most that size", todo)
+    line = _line(text[begin:])
+    if line and not _is_header(line, len(lines), meta, skip):
+        return _header(lines, line, _virtual(begin, starts))
+    found = "it has a header and no record" if text else "it is compressed from nothing"
+    raise HeaderError("file-empty", file.name, found, "records to annotate with", "Make the package anew.")
+
+
+def _line(raw: bytearray) -> str:
+    return raw.decode("utf-8", "replace").rstrip("\r")
+
+
+def _is_header(line: str, number: int, meta: str, skip: int) -> bool:
+    return line.startswith(meta) or number < skip
+
+
+def _header(lines: list[str], first: str, begin: int) -> Header:
+    infos, contigs = {}, set()
+    for line in lines:
+        name = _ID.search(line) if line.startswith((_INFO, _CONTIG)) else None
+        if name and line.startswith(_INFO):
+            values = (pattern.search(line) for pattern in (_NUMBER, _TYPE, _DESCRIPTION))
+            infos[name[1]] = Info(*(value[1] if value else "" for value in values))
+        elif name:
+            contigs.add(name[1])
+    vcf = bool(lines) and lines[0].startswith("##fileformat=VCF") and lines[-1].startswith("#CHROM\t")
+    return Header(vcf, infos, frozenset(contigs), tuple(first.split("\t")), begin)
+
+
+def _virtual(position: int, starts: list[tuple[int, int, int]]) -> int:
+    """A position in the text as a virtual offset."""
+    for begin, offset, length in reversed(starts):
+        if begin <= position < begin + length:
+            return offset << 16 | position - begin
+    raise AssertionError(position)
