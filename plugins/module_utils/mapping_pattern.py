@@ -25,6 +25,9 @@ from ansible_collections.ousamg.anno.plugins.module_utils.vcf_header import Info
 from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_config import FILE_NAME
 from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_rules import Row, Table
 
+# More suspicious rows than this in one table are told as one problem.
+_MANY = 10
+_COMPARE = "Have someone who knows the source compare the two; then correct datasets.json and make the package anew."
 _Words = tuple[str, ...]
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -55,9 +58,12 @@ def judge(table: Table, infos: Mapping[str, Info]) -> list[Problem]:
     if table.by_column:
         return _twice(table, table.rows)
     odd = _odd_rows(table.rows)
-    problems = [_odd(table, row, mismatch, infos) for row, mismatch in odd]
     told = {row.source for row, _mismatch in odd}
-    return problems + _twice(table, [row for row in table.rows if row.source not in told])
+    problems = _twice(table, [row for row in table.rows if row.source not in told])
+    if len(odd) > _MANY:
+        return [*problems, _shifted(table, [row for row, _mismatch in odd])]
+    fields = {_key(_words(name)): name for name in (*infos, *(row.source for row in table.rows))} if odd else {}
+    return problems + [_odd(table, row, mismatch, infos, fields) for row, mismatch in odd]
 
 
 def _odd_rows(rows: Sequence[Row]) -> list[tuple[Row, _Mismatch]]:
@@ -71,31 +77,41 @@ def _odd_rows(rows: Sequence[Row]) -> list[tuple[Row, _Mismatch]]:
         for field, name in words
     ]
     translated = Counter(pair for pair in rest if all(pair))
+    # How often each field's words, and each name's, have the others that they have most often.
+    usual: tuple[dict[_Words, int], dict[_Words, int]] = ({}, {})
+    for pair, count in translated.items():
+        for side, words_of in zip(usual, pair):
+            side[words_of] = max(count, side.get(words_of, 0))
     found = []
     for row, pair in zip(rows, rest):
-        field, name = pair
+        breaking = [
+            words_of if side.get(words_of, 0) > max(1, translated[pair]) else () for side, words_of in zip(usual, pair)
+        ]
         mismatch = _Mismatch(
-            tuple(word for word in field if word in of_names) or _breaking(pair, 0, translated),
-            tuple(word for word in name if word in of_fields) or _breaking(pair, 1, translated),
+            tuple(word for word in pair[0] if word in of_names) or breaking[0],
+            tuple(word for word in pair[1] if word in of_fields) or breaking[1],
         )
         if mismatch.field and mismatch.name:
             found.append((row, mismatch))
     return found
 
 
-def _breaking(pair: tuple[_Words, _Words], side: int, translated: Mapping[tuple[_Words, _Words], int]) -> _Words:
-    """The words on one side of a row (0: its field, 1: its name), if most rows that have them have others on the other
-    side."""
-    own = translated.get(pair, 0)
-    others = (count for other, count in translated.items() if other[side] == pair[side] and other != pair)
-    return pair[side] if any(count >= 2 and count > own for count in others) else ()
-
-
 def _words(text: str) -> Counter[str]:
     return Counter(word.casefold() for word in _WORD.findall(text))
 
 
-def _odd(table: Table, row: Row, mismatch: _Mismatch, infos: Mapping[str, Info]) -> Problem:
+def _key(words: Counter[str]) -> frozenset[tuple[str, int]]:
+    return frozenset(words.items())
+
+
+def _odd(
+    table: Table,
+    row: Row,
+    mismatch: _Mismatch,
+    infos: Mapping[str, Info],
+    fields: Mapping[frozenset[tuple[str, int]], str],
+) -> Problem:
+    """``fields`` are those of the table and its file, by their words."""
     says, holds = _meaning(mismatch.name), _meaning(mismatch.field)
     others = [other.name for other in table.rows if other.source == row.source and other.name != row.name]
     found = f"{table.label}: {row.name} is made from {row.source}: what its readers take for {says} is {holds}"
@@ -103,22 +119,27 @@ def _odd(table: Table, row: Row, mismatch: _Mismatch, infos: Mapping[str, Info])
         found += f" (the file says of {row.source}: {infos[row.source].description.rstrip('.')})"
     if others:
         found += f"; the same field is called {listed(others)} as well"
-    wanted = _wanted(row.source, mismatch, [*(other.source for other in table.rows), *infos])
+    wanted = _wanted(row.source, mismatch, fields)
     expected = f"{wanted}, as the other names of the table are made" if wanted else "a name that says what the field is"
-    todo = "Have someone who knows the source compare the two; then correct datasets.json and make the package anew."
-    return problem("mapping-odd", FILE_NAME, found, expected, todo)
+    return problem("mapping-odd", FILE_NAME, found, expected, _COMPARE)
 
 
-def _wanted(field: str, mismatch: _Mismatch, known: Iterable[str]) -> str | None:
+def _shifted(table: Table, odd: Sequence[Row]) -> Problem:
+    """So many slips are one: a line that was left out of a list shifts all that follow."""
+    examples = listed([f"{row.name} from {row.source}" for row in odd])
+    found = f"{table.label}: {len(odd)} of {len(table.rows)} names say something else than their fields: {examples}"
+    expected = "that line by line they say the same; are the lists shifted against each other?"
+    return problem("mapping-odd", FILE_NAME, found, expected, _COMPARE)
+
+
+def _wanted(field: str, mismatch: _Mismatch, fields: Mapping[frozenset[tuple[str, int]], str]) -> str | None:
     """The field that the name speaks of, as far as a single word tells."""
     if len(mismatch.field) != 1 or len(mismatch.name) != 1:
         return None
     wanted = _words(field) - Counter(mismatch.field) + Counter(mismatch.name)
-    for other in known:
-        if _words(other) == wanted:
-            return other
-    # No other row has it, and the file is not known: as the field is written.
-    return re.sub(mismatch.field[0], mismatch.name[0], field, flags=re.IGNORECASE)
+    # Where no other row has it and the file is not known: as the field is written.
+    guess = re.sub(mismatch.field[0], mismatch.name[0], field, flags=re.IGNORECASE)
+    return fields.get(_key(wanted), guess)
 
 
 def _meaning(words: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils.mapping_pattern import judge
 from ansible_collections.ousamg.anno.plugins.module_utils.vcf_header import Info
@@ -65,6 +67,25 @@ def test_every_single_slip_in_the_exomes_is_found() -> None:
             missed += len(odd) != 1
     assert slips > 400
     assert missed == 0
+
+
+def test_a_list_that_is_shifted_is_one_problem() -> None:
+    right = gnomad_exomes()
+    fields = [row.source for row in right]
+    fields = [*fields[:20], *fields[21:], fields[20]]
+    (found,) = judge(table([row._replace(source=source) for row, source in zip(right, fields)]), {})
+    assert found.code == "mapping-odd"
+    assert "28 of 55 names say something else" in found.message
+    assert "GNOMAD_EXOMES__AF_SAS from AF_male" in found.message
+    assert "shifted" in found.message
+
+
+def test_a_very_long_table() -> None:
+    """What takes time with the square of the rows would take minutes."""
+    many = rows(*((f"A_{n}", f"B_{(n + 1) % 20_000}") for n in range(20_000)))
+    begin = time.process_time()
+    assert len(judge(table(many), {})) == 1
+    assert time.process_time() - begin < 3
 
 
 def test_two_names_of_a_small_table_that_were_exchanged() -> None:

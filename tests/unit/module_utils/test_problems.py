@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def test_errors_come_first_each_once() -> None:
 def test_an_error_becomes_a_problem() -> None:
     error = ProblemError("file-empty", "x", "found", "expected", "Do it.")
     assert error.problem == problem("file-empty", "x", "found", "expected", "Do it.")
+
+
+def test_names_that_no_terminal_should_see() -> None:
+    found = problem("file-missing", os.fsdecode(b"a\xff\n"), "\x1b[2J", "æøå …", "Do it.")
+    assert found == ("a\\udcff\\n", "file-missing", "\\x1b[2J. Expected: æøå …. What to do: Do it.")
 
 
 def test_long_lists_are_cut() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sandbox.packages import set_modes
+from support_data import Site
 from support_tree import snapshot
 from support_validate import CLINVAR, CONFIG, make_data
 
@@ -66,6 +68,18 @@ def test_lua(run_module: Run, data: Path) -> None:
     result = run_module("data_validate", {"data": str(data)})
     assert [problem["code"] for problem in result["problems"]] == ["lua-missing"]
     assert run_module("data_validate", {"data": str(data), "lua": True})["problems"] == []
+
+
+@pytest.mark.parametrize("strategy", ["auto", "packages"])
+def test_what_was_unpacked_is_healthy(run_module: Run, site: Site, strategy: str) -> None:
+    """Also the times of the indexes, and the receipt and other files of the engine. What is told was there before."""
+    set_modes(site.data)
+    own = [("package-version", "VEP/cache"), ("file-unknown", ".")]
+    for _ in range(2):
+        result = run_module("data_validate", {"data": str(site.data), "checksums": True, "fail": False})
+        assert [(problem["code"], problem["path"]) for problem in result["problems"]] == own
+        run_module("data_unpack", {"src": str(site.archive), "data": str(site.data), "strategy": strategy})
+    assert {source["name"]: source["version"] for source in result["sources"]}["clinvar"] == "20240107"
 
 
 def test_no_folder(run_module: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from sandbox import sites
+from support_validate import problems
 
 INVENTORIES = Path(__file__).resolve().parents[3] / "inventories"
 
@@ -42,6 +43,11 @@ def test_every_instance_is_live_with_the_modes_that_the_procedure_asks_for(root:
         assert link.stat().st_mode & 0o774 == 0o774
         assert (data / "variantDBs/clinvar/clinvar_20230504.vcf.gz.tbi").is_file()
         assert not [p for p in data.rglob("*") if not p.is_symlink() and p.stat().st_mode & 0o774 != 0o774]
+
+
+def test_nothing_is_wrong_with_the_data_of_every_instance(root: Path) -> None:
+    for data, _link in instances(root):
+        assert problems(data) == []
 
 
 @pytest.mark.parametrize("site", ["tsd", "nsc"])
