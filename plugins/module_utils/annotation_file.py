@@ -10,6 +10,7 @@ index.
 from __future__ import annotations
 
 import os
+import stat
 from typing import NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import tabix, vcf_header
@@ -28,6 +29,8 @@ VCF_ENDS = (".vcf.gz", ".vcf.bgz")
 _BAM_END = ".bam"
 # vcfanno takes the first one that is there.
 _INDEXES = (".csi", ".tbi")
+
+_VCF_COLUMNS = 8
 
 _TABIX = "Make the index anew with tabix, after the file."
 
@@ -82,12 +85,15 @@ def _check_place(data: str, name: str) -> None:
         todo = "Put the file into the data folder, and write its path relative to that."
         expected = "a path that is the same wherever the data folder is mounted"
         raise ProblemError("path-outside", name, found, expected, todo)
-    if not os.path.exists(place):
+    try:
+        status = os.stat(place)
+    except (FileNotFoundError, NotADirectoryError):
         dangling = is_there(os.path.join(root, name))
         found = f"it is a link to {place}, and there is nothing" if dangling else "there is no such file"
         todo = "Fetch the package again, or remove its tables from vcfanno_config.toml and sources.json."
-        raise ProblemError("file-missing", name, found, "the annotation file that vcfanno_config.toml names", todo)
-    if not os.path.isfile(place):
+        expected = "the annotation file that vcfanno_config.toml names"
+        raise ProblemError("file-missing", name, found, expected, todo) from None
+    if not stat.S_ISREG(status.st_mode):
         raise ProblemError("file-kind", name, "it is no regular file", "a file", "Put the annotation file there.")
 
 
@@ -129,6 +135,17 @@ def _compare(file: Bgzf, header: Header, index: Index | None) -> list[Problem]:
     if kind == VCF and not header.vcf:
         found = "its name is that of a VCF, and it does not begin with ##fileformat=VCF and end its header with #CHROM"
         problems.append(problem("header-missing", file.name, found, "a VCF", "Make the package anew."))
+    if kind == VCF and header.strange:
+        found = (
+            f"vcfanno stops at lines of its header: {len(header.strange)} (line {'; line '.join(header.strange[:3])})"
+        )
+        expected = (
+            '##INFO=<ID=…,Number=…,Type=…,Description="…"> in this order, ##contig=<ID=…>, ##key=value and the like'
+        )
+        problems.append(problem("header-line", file.name, found, expected, "Have the package made with such a header."))
+    if kind == VCF and header.vcf and len(header.first) < _VCF_COLUMNS:
+        found = f"its first record has {len(header.first)} columns: vcfanno stops there"
+        problems.append(problem("column-missing", file.name, found, "#CHROM to INFO", "Make the package anew."))
     if kind == TABLE and header.vcf:
         found = "it is a VCF, and vcfanno, which goes by the name, reads it as a table: it would annotate nothing"
         expected = f"a name that ends with {' or '.join(VCF_ENDS)}"

@@ -27,7 +27,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
 from ansible_collections.ousamg.anno.plugins.module_utils.annotation_file import AnnotationFile
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Contents, FolderError, read_text
 from ansible_collections.ousamg.anno.plugins.module_utils.data_tree import Tree
-from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, read_receipt
 from ansible_collections.ousamg.anno.plugins.module_utils.package_check import Packages
 from ansible_collections.ousamg.anno.plugins.module_utils.problems import ERROR, Problem, ordered, problem
@@ -35,10 +35,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import So
 from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_config import ConfigError
 
 _RESTORE = "Restore it from a copy that is right, or unpack a data archive of all packages."
-
-
-class ValidateError(AnnoError):
-    """There is no data folder to look at."""
 
 
 class Situation(NamedTuple):
@@ -56,15 +52,12 @@ class Situation(NamedTuple):
 
 
 def inspect(data: str) -> Situation:
-    """Read a data folder. Raises ValidateError where there is none, OSError where it cannot be read at all."""
-    if not os.path.isdir(data):
-        todo = "Check the inventory."
-        raise ValidateError(data, "there is no such folder", "the data folder of the instance", todo)
+    """Read a data folder. Raises OSError where there is none, or it cannot be read at all."""
+    tree = data_tree.inspect(data)
     problems: list[Problem] = []
     sources = _read_sources(data, problems)
     config = _read_config(data, problems)
     contents = Contents("", sources or {}, "", _records(data))
-    tree = data_tree.inspect(data)
     names = sorted({posixpath.normpath(table["file"]) for table in _tables(config)})
     packages = package_check.inspect(data, contents, tree, names)
     files = {name: annotation_file.inspect(data, name) for name in names}
@@ -168,11 +161,10 @@ def _read_config(data: str, problems: list[Problem]) -> dict[str, Any] | None:
 
 def _read(data: str, name: str, what: str, problems: list[Problem]) -> str | None:
     path = os.path.join(data, name)
-    if not os.path.lexists(path):
-        problems.append(problem(f"{what}-missing", name, "there is no such file", f"a {name}", _RESTORE))
-        return None
     try:
-        return read_text(path)
+        if is_there(path):
+            return read_text(path)
+        problems.append(problem(f"{what}-missing", name, "there is no such file", f"a {name}", _RESTORE))
     except FolderError as error:
         problems.append(problem(f"{what}-syntax", name, error.found, error.expected, error.todo))
     except OSError as error:

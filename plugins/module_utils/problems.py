@@ -31,6 +31,7 @@ _ERRORS = (
     "file-unreadable",
     "file-version",
     "header-endless",
+    "header-line",
     "header-missing",
     "index-damaged",
     "index-missing",

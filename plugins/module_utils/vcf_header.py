@@ -16,15 +16,27 @@ from typing import NamedTuple
 from ansible_collections.ousamg.anno.plugins.module_utils.bgzf import Bgzf
 from ansible_collections.ousamg.anno.plugins.module_utils.problems import ProblemError
 
-# Real ones have less than 1 MB.
+# Bytes and lines; real ones have less than 1 MB, and a line for each contig, field and command.
 MAX_HEADER = 16 << 20
+MAX_LINES = 200_000
 
-_INFO = "##INFO=<"
-_CONTIG = "##contig=<"
-_ID = re.compile(r"[<,]ID=([^,>]+)")
-_NUMBER = re.compile(r"[<,]Number=([^,>]+)")
-_TYPE = re.compile(r"[<,]Type=([^,>]+)")
-_DESCRIPTION = re.compile(r',Description="((?:[^"\\]|\\.)*)"')
+_FORMAT = re.compile(r"##fileformat=VCFv.+")
+_TYPES = "Integer|Float|Flag|String|Character|Unknown"
+_FIELD = rf'=<ID=([^,]+),Number=(\d+|[AGR.]),Type=({_TYPES}),Description="'
+_INFO = re.compile("##INFO" + _FIELD)
+_CONTIG = re.compile(r"##contig=<(?:[^,=]+=[^,]*,)*ID=([^,>]+)(?:,[^,=]+=[^,]*)*>")
+# Which lines vcfanno reads, by how they begin; it refuses the file where one of them is written in another way.
+_LINES = (
+    ("##INFO", _INFO),
+    ("##FORMAT", re.compile("##FORMAT" + _FIELD)),
+    ("##FILTER", re.compile(r'##FILTER=<ID=.+?,Description="')),
+    ("##contig", _CONTIG),
+    ("##SAMPLE", re.compile(r"##SAMPLE=<ID=[^,>]+")),
+    ("##PEDIGREE", re.compile("")),
+    ("##", re.compile(".*=")),
+    ("#CHROM", re.compile("")),
+    ("", re.compile("(?!)")),
+)
 
 
 class HeaderError(ProblemError):
@@ -40,10 +52,12 @@ class Info(NamedTuple):
 
 
 class Header(NamedTuple):
-    """``vcf`` is whether the file says so of itself. ``infos`` and ``contigs`` are those that the header names;
-    ``first`` are the columns of the first record, and ``begin`` the virtual offset that it begins at."""
+    """``vcf`` is whether the file says so of itself, and ``strange`` are those of a VCF's header lines that vcfanno
+    does not read, each with its number. ``infos`` and ``contigs`` are those that the header names; ``first`` are the
+    columns of the first record, and ``begin`` the virtual offset that it begins at."""
 
     vcf: bool
+    strange: tuple[str, ...]
     infos: Mapping[str, Info]
     contigs: frozenset[str]
     first: tuple[str, ...]
@@ -68,10 +82,12 @@ def read(file: Bgzf, meta: str = "#", skip: int = 0) -> Header:
                 return _header(lines, line, _virtual(begin, starts))
             lines.append(line)
             begin = end + 1
-        if len(text) > MAX_HEADER:
-            found = f"after {MAX_HEADER >> 20} MB there is still no record, only header"
+        if len(text) > MAX_HEADER or len(lines) > MAX_LINES:
+            found = f"after {len(text) / 1e6:.1f} MB and {len(lines)} lines there is still no record, only header"
             todo = "Look at the file with `tabix -H`; make the package anew."
-            raise HeaderError("header-endless", file.name, found, "a header of at most that size", todo)
+            raise HeaderError(
+                "header-endless", file.name, found, f"at most {MAX_HEADER >> 20} MB, {MAX_LINES} lines", todo
+            )
     line = _line(text[begin:])
     if line and not _is_header(line, len(lines), meta, skip):
         return _header(lines, line, _virtual(begin, starts))
@@ -90,14 +106,24 @@ def _is_header(line: str, number: int, meta: str, skip: int) -> bool:
 def _header(lines: list[str], first: str, begin: int) -> Header:
     infos, contigs = {}, set()
     for line in lines:
-        name = _ID.search(line) if line.startswith((_INFO, _CONTIG)) else None
-        if name and line.startswith(_INFO):
-            values = (pattern.search(line) for pattern in (_NUMBER, _TYPE, _DESCRIPTION))
-            infos[name[1]] = Info(*(value[1] if value else "" for value in values))
-        elif name:
-            contigs.add(name[1])
+        if info := _INFO.match(line):
+            infos[info[1]] = Info(info[2], info[3], line[info.end() :].partition('"')[0])
+        elif contig := _CONTIG.match(line):
+            contigs.add(contig[1])
     vcf = bool(lines) and lines[0].startswith("##fileformat=VCF") and lines[-1].startswith("#CHROM\t")
-    return Header(vcf, infos, frozenset(contigs), tuple(first.split("\t")), begin)
+    strange = [f"{number}: {line:.60}" for number, line in enumerate(lines, 1) if vcf and not _is_read(line, number)]
+    return Header(vcf, tuple(strange), infos, frozenset(contigs), tuple(first.split("\t")), begin)
+
+
+def _is_read(line: str, number: int) -> bool:
+    if number == 1:
+        return bool(_FORMAT.match(line))
+    pattern = next(pattern for begin, pattern in _LINES if line.startswith(begin))
+    match = pattern.match(line)
+    # What a quote opens is closed by one, and by a bracket after it; searched from the end, so that no line takes long.
+    if match is None or not match[0].endswith('"'):
+        return match is not None
+    return line.rfind('"', match.end(), max(0, line.rfind(">"))) >= 0
 
 
 def _virtual(position: int, starts: list[tuple[int, int, int]]) -> int:

@@ -84,7 +84,7 @@ problems:
       description:
         - What kind of problem it is, one of these.
         - "V(checksum-mismatch) (error): a file is not the one of its C(MD5SUM) (with O(checksums))."
-        - "V(column-missing) (error): a table uses a column that its file has not."
+        - "V(column-missing) (error): a table uses a column that its file has not, or a VCF has fewer than 8."
         - "V(config-empty) (error): C(vcfanno_config.toml) has no C([[annotation]])."
         - "V(config-missing) (error): there is no C(vcfanno_config.toml)."
         - "V(config-syntax) (error): C(vcfanno_config.toml) is not TOML (with line and column), not UTF-8 or no file."
@@ -98,7 +98,8 @@ problems:
         - "V(file-truncated) (error): the end of an annotation file is missing."
         - "V(file-unreadable) (error): a file or folder cannot be read by this user, or not at all."
         - "V(file-version) (error): a file's name has another version than C(sources.json)."
-        - "V(header-endless) (error): the header of an annotation file does not end within 16 MB."
+        - "V(header-endless) (error): the header of an annotation file does not end within 16 MB or 200,000 lines."
+        - "V(header-line) (error): a header line of a VCF is not written in the way that vcfanno reads."
         - "V(header-missing) (error): a file is no VCF or BAM, and its name says so."
         - "V(index-damaged) (error): an index cannot be read."
         - "V(index-missing) (error): there is no index (C(.tbi) or C(.csi), for a BAM C(.bai))."
@@ -178,7 +179,7 @@ sources:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ousamg.anno.plugins.module_utils import data_validate
-from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import failure
 
 
 def main() -> None:
@@ -196,7 +197,7 @@ def main() -> None:
     given = module.params
     try:
         result = data_validate.validate(given["data"], given["lua"], given["checksums"], given["progress"])
-    except (AnnoError, OSError) as error:
+    except OSError as error:
         module.fail_json(**failure(error))
     failed, message = data_validate.verdict(result["problems"], given["data"], given["strict"])
     if failed and given["fail"]:

@@ -174,6 +174,12 @@ def ready(old: str, new: str) -> Break:
     return lambda data: replace(data / "variantDBs/clinvar/DATA_READY", old, new)
 
 
+def strange_line(data: Path) -> None:
+    text = gzip.decompress((data / CLINVAR).read_bytes()).decode()
+    indexed(data / CLINVAR, text.replace("##INFO=<ID=CLNSIG,Number=.,", "##INFO=<Number=.,ID=CLNSIG,"), "vcf")
+    packages.set_modes(data)
+
+
 def no_vcf(data: Path) -> None:
     """A table that is called a VCF."""
     indexed(data / CLINVAR, "1\t1\t2\tx\n", "bed")
@@ -213,6 +219,7 @@ BROKEN: dict[str, tuple[Break, list[str]]] = {
         ["file-unlisted"],
     ),
     "header-endless": (endless, ["header-endless"]),
+    "header-line": (strange_line, ["header-line"]),
     "header-missing": (no_vcf, ["header-missing"]),
     "index-damaged": (lambda data: (data / f"{CLINVAR}.tbi").write_bytes(b"TBI\1") and None, ["index-damaged"]),
     "index-missing": (lambda data: (data / f"{CLINVAR}.tbi").unlink(), ["index-missing", "md5sum-file-missing"]),
@@ -360,5 +367,7 @@ def test_all_problems_at_once_and_always_in_the_same_order(data: Path) -> None:
 
 
 def test_no_data_folder(tmp_path: Path) -> None:
-    with pytest.raises(data_validate.ValidateError, match="no such folder"):
-        data_validate.validate(str(tmp_path / "gone"))
+    (tmp_path / "file").touch()
+    for name in ("gone", "file"):
+        with pytest.raises(OSError, match=name):
+            data_validate.validate(str(tmp_path / name))

@@ -84,4 +84,4 @@ def test_what_was_unpacked_is_healthy(run_module: Run, site: Site, strategy: str
 
 def test_no_folder(run_module: Run, tmp_path: Path) -> None:
     result = run_module("data_validate", {"data": str(tmp_path / "gone")})
-    assert result.failed and result["todo"] and "no such folder" in result["msg"]
+    assert result.failed and result["todo"] and "gone: No such file" in result["msg"]
