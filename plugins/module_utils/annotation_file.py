@@ -78,10 +78,12 @@ def unreadable(name: str, error: OSError) -> Problem:
 
 
 def _check_place(data: str, name: str) -> None:
+    if "\0" in name:
+        raise ProblemError("file-missing", name, "no file can have a NUL in its name", "a path", "Correct the name.")
     root = os.path.realpath(data)
     place = os.path.realpath(os.path.join(root, name))
     if os.path.isabs(name) or not place.startswith(root + os.sep):
-        found = f"it leads out of the data folder, to {place}"
+        found = "its path is absolute" if os.path.isabs(name) else f"it leads out of the data folder, to {place}"
         todo = "Put the file into the data folder, and write its path relative to that."
         expected = "a path that is the same wherever the data folder is mounted"
         raise ProblemError("path-outside", name, found, expected, todo)

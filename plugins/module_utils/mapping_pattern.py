@@ -55,6 +55,8 @@ class _Mismatch(NamedTuple):
 
 def judge(table: Table, infos: Mapping[str, Info]) -> list[Problem]:
     """The suspicious rows of a table; ``infos`` are those of its file, empty where they are not known."""
+    if not table.aligned:
+        return []  # which name belongs to which field is what has to be found out first
     if table.by_column:
         return _twice(table, table.rows)
     odd = _odd_rows(table.rows)

@@ -24,7 +24,7 @@ _FORMAT = re.compile(r"##fileformat=VCFv.+")
 _TYPES = "Integer|Float|Flag|String|Character|Unknown"
 _FIELD = rf'=<ID=([^,]+),Number=(\d+|[AGR.]),Type=({_TYPES}),Description="'
 _INFO = re.compile("##INFO" + _FIELD)
-_CONTIG = re.compile(r"##contig=<(?:[^,=]+=[^,]*,)*ID=([^,>]+)(?:,[^,=]+=[^,]*)*>")
+_CONTIG = re.compile(r"##contig=<(?:[^,=]+=[^,]*,)*ID=([^,>]*)>?(?:,[^,=]+=[^,]*)*\Z")
 # Which lines vcfanno reads, by how they begin; it refuses the file where one of them is written in another way.
 _LINES = (
     ("##INFO", _INFO),

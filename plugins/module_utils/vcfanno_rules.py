@@ -9,6 +9,7 @@ word and annotates nothing, or something else than the table says, these rules r
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
@@ -72,13 +73,14 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table that was understood. ``label`` says which it is; ``rows`` is empty where its lists do not fit together;
-    ``file`` is '' where it names none."""
+    """A table that was understood. ``label`` says which it is; ``file`` is '' where it names none; ``rows`` is empty
+    where it lacks a list. Where its lists are not ``aligned`` (equally long) what a row lacks is ''."""
 
     label: str
     file: str
     by_column: bool
     rows: tuple[Row, ...]
+    aligned: bool = True
 
 
 def judge_tables(config: Mapping[str, Any], lua: bool) -> tuple[list[Table], list[Problem]]:
@@ -159,13 +161,16 @@ class _Rules:
         if self._mistyped or not self._complete(label, values, kind_of(file)):
             return empty
         rows = _rows(values)
+        aligned = self._aligned(label, values)
         for row in rows:
-            self._annotation_op(label, row, kind_of(file))
-            self._name(label, row.name, ())
-        return empty._replace(rows=rows)
+            if row.op or aligned:
+                self._annotation_op(label, row, kind_of(file))
+            if row.name or aligned:
+                self._name(label, row.name, ())
+        return empty._replace(rows=rows, aligned=aligned)
 
     def _complete(self, label: str, values: Mapping[str, Any], kind: str) -> bool:
-        """Whether it has the lists that it needs, of equal length."""
+        """Whether it has the lists that it needs."""
         sources = [key for key in ("fields", "columns") if key in values]
         needed = ("names",) if kind == BAM else ("ops", "names") if sources == ["columns"] else ("ops",)
         missing = [key for key in needed if not values.get(key)]
@@ -179,14 +184,16 @@ class _Rules:
         if missing:
             found = f"it has no {' and no '.join(missing)}"
             self.add_to(label, "table-incomplete", found, "an op and a name for each field", "Complete the table.")
-        # Without names vcfanno takes the fields'.
-        lists = {key: values[key] for key in (*sources, "names", "ops") if values.get(key)}
-        if len({len(values) for values in lists.values()}) > 1:
-            found = f"it has {', '.join(f'{len(values)} {key}' for key, values in lists.items())}"
-            todo = "Compare the lists line by line: what is surplus is lost, and what is left out shifts the rest."
-            self.add_to(label, "lengths-differ", found, "lists of equal length", todo)
-        fits = len({len(values) for values in lists.values()}) == 1
-        return fits and not missing and (len(sources) == 1 or kind == BAM)
+        return not missing and (len(sources) == 1 or (kind == BAM and not sources))
+
+    def _aligned(self, label: str, values: Mapping[str, Any]) -> bool:
+        lengths = {key: len(values[key]) for key in ("fields", "columns", "names", "ops") if values.get(key)}
+        if len(set(lengths.values())) == 1:
+            return True
+        found = f"it has {', '.join(f'{length} {key}' for key, length in lengths.items())}"
+        todo = "Compare the lists line by line: what is surplus is lost, and what is left out shifts the rest."
+        self.add_to(label, "lengths-differ", found, "lists of equal length", todo)
+        return False
 
     def _annotation_op(self, label: str, row: Row, kind: str) -> None:
         known = _BAM_OPS if kind == BAM else _OPS
@@ -263,7 +270,7 @@ class _Rules:
         return values
 
     def vcf_fields(self, table: Table, header: Header) -> None:
-        for row in table.rows:
+        for row in (row for row in table.rows if row.source or table.aligned):
             info = header.infos.get(row.source)
             if info is None and row.source not in _COLUMN_FIELDS:
                 near = _spelling(row.source, header.infos)
@@ -283,7 +290,7 @@ class _Rules:
                 self.add_to(table.label, "op-unfit", found, "a field of one value", "Use max, min or self.")
 
     def columns(self, table: Table, header: Header) -> None:
-        for row in table.rows:
+        for row in (row for row in table.rows if row.source):
             number = int(row.source)
             if not 1 <= number <= len(header.first):
                 found = f"{row.name} is made from column {number}, and the file has {len(header.first)}"
@@ -304,11 +311,12 @@ def _suits_bam(row: Row) -> bool:
 
 
 def _rows(values: Mapping[str, Any]) -> tuple[Row, ...]:
-    """A BAM may have neither fields nor columns, and its ops may be left out: it is counted."""
+    """Without names vcfanno takes the fields'. A BAM may have neither fields nor columns, and its ops may be left out:
+    it is counted."""
     names = values.get("names") or values["fields"]
     sources = values.get("fields") or values.get("columns") or [""] * len(names)
     ops = values.get("ops") or ["sum"] * len(names)
-    return tuple(Row(str(source), name, op) for source, name, op in zip(sources, names, ops))
+    return tuple(Row(str(s), name, op) for s, name, op in itertools.zip_longest(sources, names, ops, fillvalue=""))
 
 
 def _label(key: str, number: int, name: object) -> str:

@@ -83,6 +83,15 @@ def test_links_in_place_of_an_annotation_file(data: Path, link: str) -> None:
     assert told & {"file-missing", "path-outside", "file-unreadable"}
 
 
+@pytest.mark.parametrize("name", ["a\0b.vcf.gz", "x" * 5000, "~/x", "-", "|ls", "http://x/y.gz", "a\nb", " ", "/", "."])
+def test_names_that_are_no_file(data: Path, name: str) -> None:
+    config = (data / CONFIG).read_text().replace(json.dumps(BED), json.dumps(name))
+    (data / CONFIG).write_text(config)
+    told = codes(data)
+    assert told.pop("file-unknown") == 1
+    assert set(told) <= {"file-missing", "path-outside", "file-unreadable"} and told.total() == 1
+
+
 def test_a_link_within_the_folder_is_all_right(data: Path) -> None:
     """As a package may have it; its checksum is that of the file."""
     for end in ("", ".tbi"):

@@ -73,6 +73,9 @@ def _headers() -> dict[str, tuple[str, bool]]:
     }
     besides = {
         "##contig=<length=5,ID=2>": True,
+        "##contig=<ID=2": True,
+        "##contig=<ID=2,length=5": True,
+        "##contig=<ID=HLA-A*01:01,length=5,assembly=b37>": True,
         "##contig=<ID=2,x>": False,
         '##contig=<ID=2,assembly="a,b">': False,
         "##contig=<>": False,

@@ -77,6 +77,13 @@ def test_the_rows_of_what_was_measured(judge: Judge, row: str) -> None:
     assert codes(judge, config) == expected
 
 
+def test_lists_of_other_lengths_hide_nothing(judge: Judge) -> None:
+    config = vcf(fields=["NOPE", "AC", "GONE"], names=["X", "Y", "Z", "Z"], ops=["first", "median"])
+    told = ["field-missing", "field-missing", "lengths-differ", "name-twice", "op-unknown"]
+    assert codes(judge, config) == told
+    assert codes(judge, bed(columns=[4, 9], ops=["first"])) == ["column-missing", "lengths-differ"]
+
+
 @needs_vcfanno
 def test_the_rows_about_the_index(tmp_path: Path) -> None:
     judge = Judge(tmp_path)
