@@ -121,7 +121,7 @@ def _odd(
         found += f" (the file says of {row.source}: {infos[row.source].description.rstrip('.')})"
     if others:
         found += f"; the same field is called {listed(others)} as well"
-    wanted = _wanted(row.source, mismatch, fields)
+    wanted = _wanted(row.source, mismatch, fields, bool(infos))
     expected = f"{wanted}, as the other names of the table are made" if wanted else "a name that says what the field is"
     return problem("mapping-odd", FILE_NAME, found, expected, _COMPARE)
 
@@ -134,14 +134,18 @@ def _shifted(table: Table, odd: Sequence[Row]) -> Problem:
     return problem("mapping-odd", FILE_NAME, found, expected, _COMPARE)
 
 
-def _wanted(field: str, mismatch: _Mismatch, fields: Mapping[frozenset[tuple[str, int]], str]) -> str | None:
-    """The field that the name speaks of, as far as a single word tells."""
+def _wanted(
+    field: str, mismatch: _Mismatch, fields: Mapping[frozenset[tuple[str, int]], str], is_known: bool
+) -> str | None:
+    """The field that the name speaks of, as far as a single word tells; ``is_known`` is whether the file's fields are
+    among ``fields``."""
     if len(mismatch.field) != 1 or len(mismatch.name) != 1:
         return None
     wanted = _words(field) - Counter(mismatch.field) + Counter(mismatch.name)
-    # Where no other row has it and the file is not known: as the field is written.
-    guess = re.sub(mismatch.field[0], mismatch.name[0], field, flags=re.IGNORECASE)
-    return fields.get(_key(wanted), guess)
+    if is_known or _key(wanted) in fields:
+        return fields.get(_key(wanted))
+    # No other row has it: as the field is written.
+    return re.sub(mismatch.field[0], mismatch.name[0], field, flags=re.IGNORECASE)
 
 
 def _meaning(words: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import annotation_file
 from ansible_collections.ousamg.anno.plugins.module_utils.annotation_file import BAM, TABLE, VCF
 from sandbox.vcf import vcf_text
-from support_validate import Judge, bgzip, indexed
+from support_validate import Judge, bgzip, indexed, needs_vcfanno
 
 
 def codes(data: Path, name: str) -> Counter[str]:
@@ -90,6 +92,37 @@ def test_problems_of_the_file_do_not_hide_those_of_its_index(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes()[:1000])
     Path(f"{path}.tbi").unlink()
     assert codes(tmp_path, "x.vcf.gz") == Counter({"file-truncated": 1, "index-missing": 1})
+
+
+@needs_vcfanno
+def test_the_files_that_vcfanno_rejects(tmp_path: Path) -> None:
+    """Each in place of the VCF or its index; what it takes nevertheless, a missing end, is an error as well."""
+    judge = Judge(tmp_path)
+    config = '[[annotation]]\nfile = "a.vcf.gz"\nfields = ["AC"]\nnames = ["X"]\nops = ["first"]\n'
+    file, index = judge.data / "a.vcf.gz", judge.data / "a.vcf.gz.tbi"
+    whole, whole_index = file.read_bytes(), index.read_bytes()
+    assert judge.vcfanno(config) == (0, "X=3") and not [p for p in judge.ours(config) if p.severity == "error"]
+    rejected = 0
+    for path, content in (
+        (file, b""),
+        (file, gzip.compress(gzip.decompress(whole))),
+        (file, gzip.decompress(whole)),
+        (file, whole[:100]),
+        (file, whole[:-28]),
+        (file, whole[:50] + bytes(10) + whole[60:]),
+        (index, b""),
+        (index, whole_index[:40]),
+        (index, gzip.decompress(whole_index)),
+        (index, (judge.data / "b.bed.gz.tbi").read_bytes()),
+        (index, (judge.data / "r.bam.bai").read_bytes()),
+    ):
+        path.write_bytes(content)
+        os.utime(index)
+        rejected += judge.vcfanno(config)[0] != 0
+        assert [problem for problem in judge.ours(config) if problem.severity == "error"], content[:50]
+        file.write_bytes(whole)
+        index.write_bytes(whole_index)
+    assert rejected == 10
 
 
 def test_appended_bgzip_files_are_whole(tmp_path: Path) -> None:

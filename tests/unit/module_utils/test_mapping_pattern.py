@@ -41,6 +41,9 @@ def test_the_south_asian_homozygotes_that_are_shown_as_other() -> None:
         "names of the table are made. What to do: Have someone who knows the source compare the two; then correct "
         "datasets.json and make the package anew."
     )
+    # A field that the file does not have is not told to be the right one.
+    (found,) = judge(table(exomes), {"nhomalt_sas": infos["nhomalt_sas"]})
+    assert "Expected: a name that says what the field is." in found.message
     # Also where the file is not there to be asked.
     (found,) = judge(table(exomes), {})
     assert '"other" (oth) is "South Asian" (sas)' in found.message and "Expected: nhomalt_oth" in found.message
