@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
+    archive_tables,
     data_folder,
     data_place,
     data_switch,
@@ -73,7 +74,8 @@ class Request(NamedTuple):
     """What is wanted.
 
     ``packages`` is a subset by name, None for all; ``activate`` says whether to switch, or only to make the next
-    generation ready; ``keep_generations`` is the number of former ones to keep, None to remove none.
+    generation ready; ``keep_generations`` is the number of former ones to keep, None to remove none; ``validate``
+    whether tables that would annotate wrongly are refused.
     """
 
     src: str
@@ -86,6 +88,7 @@ class Request(NamedTuple):
     keep_generations: int | None = 2
     strategy: str = AUTO
     progress: str | None = None
+    validate: bool = False
 
 
 class Stamp(NamedTuple):
@@ -111,7 +114,7 @@ class Plan(NamedTuple):
     """What is to be done. ``extract`` are the packages to unpack; the two texts are those of the next generation.
 
     ``reasons`` is empty when there is nothing to do; ``surplus`` counts the kept generations that are to go;
-    ``unowned`` is what no package owns, and is taken over as it is.
+    ``unowned`` is what no package owns, and is taken over as it is; ``doubts`` are about the archive's tables.
     """
 
     reasons: tuple[str, ...]
@@ -123,6 +126,7 @@ class Plan(NamedTuple):
     bytes: int
     surplus: int
     unowned: Unowned
+    doubts: tuple[str, ...]
 
 
 class Outcome(NamedTuple):
@@ -163,6 +167,7 @@ def plan(request: Request, situation: Situation) -> Plan:
         changes = tuple(Change(_label(r), r["destination"], r["version"], r["version"]) for r in records)
         chosen: tuple[ArchivePackage, ...] = ()
         sources = dict(live.sources)
+        doubts: list[str] = []
     else:
         chosen = _chosen(request, index)
         for package in chosen:
@@ -172,6 +177,7 @@ def plan(request: Request, situation: Situation) -> Plan:
         sources = {**live.sources, **wanted}
         destinations = {package.name: package.destination for package in chosen if package.name}
         _check_tables(index, wanted, destinations)
+        doubts = archive_tables.check(index.path, _tables(chosen)) if request.validate else []
         config = _config(store, live, wanted, destinations)
         changes = tuple(Change(p.label, p.destination, _before(live, p), p.version) for p in chosen)
     sources_text = live.sources_text if _same(sources, live.sources) else sources_json.render(sources)
@@ -186,7 +192,7 @@ def plan(request: Request, situation: Situation) -> Plan:
     if not chosen and config != live.config_text:
         reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
     left = unowned.inspect(store.data, live, [package.destination for package in chosen])
-    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, surplus, left)
+    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, surplus, left, tuple(doubts))
 
 
 def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
@@ -218,7 +224,7 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
         "unowned": list(plan.unowned.paths[:_SHOWN]),
         "unowned_count": len(plan.unowned.paths),
         "unready": list(plan.unowned.unready),
-        "notes": unowned.notes(plan.unowned),
+        "notes": [*unowned.notes(plan.unowned), *plan.doubts],
         "reused": bool(outcome and outcome.reused),
         "removed": list(outcome.removed) if outcome else [],
         # What is only made ready changes nothing that is live.
@@ -365,6 +371,11 @@ def _chosen(request: Request, index: ArchiveIndex) -> tuple[ArchivePackage, ...]
     return tuple(by_name[name] for name in sorted(request.packages))
 
 
+def _tables(packages: Sequence[ArchivePackage]) -> list[Mapping[str, Any]]:
+    """The annotation tables of packages."""
+    return [table for package in packages if package.source for table in package.source.vcfanno]
+
+
 def _check_tables(index: ArchiveIndex, wanted: Mapping[str, Source], destinations: Mapping[str, str]) -> None:
     for name, source in wanted.items():
         for table in source.vcfanno:
@@ -423,6 +434,8 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
         generation.remove_next(store)
         os.mkdir(store.next, 0o700)
         stamp = _unpack(request, store, situation.archive, planned) if situation.archive else former.get("archive")
+    if situation.archive is not None and request.validate:
+        archive_tables.check(situation.archive.path, _tables(planned.extract), store.next)
     why = _why_by_packages(request, store) or _take_over(store, destinations)
     mirror.copy_attributes(store.data, store.next)
     for name, text in zip(_LISTS, (planned.sources_text, planned.config_text)):

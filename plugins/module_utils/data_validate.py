@@ -68,22 +68,27 @@ def judge(situation: Situation, lua: bool = False) -> list[Problem]:
     """Everything that is wrong, errors first. ``lua`` says whether vcfanno is run with a file of Lua functions."""
     problems = [*situation.problems, *data_tree.judge(situation.data, situation.tree)]
     if situation.config is not None:
-        tables, found = vcfanno_rules.judge_tables(situation.config, lua)
-        problems += found
-        for table in tables:
-            file = situation.files.get(posixpath.normpath(table.file)) if table.file else None
-            header = file.header if file else None
-            problems += mapping_pattern.judge(table, header.infos if header else {})
-            if header:
-                problems += vcfanno_rules.judge_fields(table, header)
-    for file in situation.files.values():
-        problems += file.problems
+        problems += judge_config(situation.config, situation.files, lua)
     if situation.sources_known:
         problems += package_check.judge(situation.contents, situation.tree, situation.packages)
         if situation.config is not None:
             known = _tables(situation.config)
             problems += package_check.judge_tables(situation.contents, known, situation.packages)
     return ordered(problems)
+
+
+def judge_config(config: Mapping[str, Any], files: Mapping[str, AnnotationFile], lua: bool = False) -> list[Problem]:
+    """What is wrong with the tables of a configuration and with their files, as far as these are given."""
+    tables, problems = vcfanno_rules.judge_tables(config, lua)
+    for table in tables:
+        file = files.get(posixpath.normpath(table.file)) if table.file else None
+        header = file.header if file else None
+        problems += mapping_pattern.judge(table, header.infos if header else {})
+        if header:
+            problems += vcfanno_rules.judge_fields(table, header)
+    for file in files.values():
+        problems += file.problems
+    return problems
 
 
 def validate(data: str, lua: bool = False, checksums: bool = False, progress: str | None = None) -> dict[str, Any]:

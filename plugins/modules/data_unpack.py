@@ -66,6 +66,16 @@ options:
     type: str
     choices: [auto, renames, packages]
     default: auto
+  validate:
+    description:
+      - With V(errors) an archive is refused, and nothing is switched, where vcfanno would stop at one of its annotation
+        tables or files, or annotate nothing or something else than the table says; see M(ousamg.anno.data_validate). A
+        dry run tells what C(sources.json) of the archive tells, the run looks into the files as well. Suspicious names
+        are in RV(notes).
+      - With V(off) nothing of this is looked at.
+    type: str
+    choices: [errors, "off"]
+    default: errors
   progress:
     description: A file on the target that is kept up to date with how far the work has come. The action plugin of this
       module names one and shows what it says; there is no need to set it.
@@ -173,7 +183,8 @@ unready:
   type: list
   elements: str
 notes:
-  description: The same in sentences, none where there is nothing of the kind. C(deploy.yml) shows them with the plan.
+  description: The same in sentences, and what is suspicious in the archive's annotation tables; none where there is
+    nothing of the kind. C(deploy.yml) shows them with the plan.
   returned: success
   type: list
   elements: str
@@ -208,6 +219,7 @@ def main() -> None:
             "activate": {"type": "bool", "default": True},
             "keep_generations": {"type": "int", "default": 2},
             "progress": {"type": "path"},
+            "validate": {"type": "str", "choices": ["errors", "off"], "default": "errors"},
             "strategy": {"type": "str", "choices": list(data_unpack.STRATEGIES), "default": data_unpack.AUTO},
         },
         supports_check_mode=True,
@@ -225,6 +237,7 @@ def main() -> None:
             activate=given["activate"],
             keep_generations=None if given["keep_generations"] < 0 else given["keep_generations"],
             strategy=given["strategy"],
+            validate=given["validate"] == "errors",
             progress=given["progress"],
         )
         if module.check_mode:
