@@ -177,8 +177,8 @@ def plan(request: Request, situation: Situation) -> Plan:
         sources = {**live.sources, **wanted}
         destinations = {package.name: package.destination for package in chosen if package.name}
         _check_tables(index, wanted, destinations)
-        doubts = archive_tables.check(index.path, _tables(chosen)) if request.validate else []
         config = _config(store, live, wanted, destinations)
+        doubts = archive_tables.check(index.path, _tables(chosen)) if request.validate else []
         changes = tuple(Change(p.label, p.destination, _before(live, p), p.version) for p in chosen)
     sources_text = live.sources_text if _same(sources, live.sources) else sources_json.render(sources)
     total = sum(package.bytes for package in chosen)
