@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import Store
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import size
 
@@ -29,7 +29,7 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
         path = os.path.join(path, part)
         if not is_there(path):
             return
-        if os.path.islink(path) or not os.path.isdir(path):
+        if not is_folder(path):
             found = "it is a symbolic link" if os.path.islink(path) else "it is a file"
             todo = "Move what it stands for into the data folder."
             raise PlaceError(path, found, f"a folder, for the package {package.label} of {archive}", todo)
@@ -44,7 +44,7 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
 
 
 def check_space(store: Store, files: int, total: int) -> None:
-    status = os.statvfs(store.state if os.path.isdir(store.state) else os.path.dirname(store.data))
+    status = os.statvfs(store.state if is_folder(store.state) else os.path.dirname(store.data))
     free = status.f_bavail * status.f_frsize + _own_bytes(store.next)
     # Half a block is lost per file on average; the lists and the links' folders are small beside that.
     needed = total + files * _FS_BLOCK
@@ -72,6 +72,6 @@ def check_parts(store: Store, destinations: Sequence[str]) -> None:
     for destination in destinations:
         path = os.path.join(store.data, destination)
         for folder in (path, os.path.dirname(path)):
-            if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            if is_folder(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
                 todo = f"Have the owner run: chmod u+rwx,g+rwx {folder}"
                 raise PlaceError(folder, "this user may not move what is in it", "a folder of the service user", todo)

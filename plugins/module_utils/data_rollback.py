@@ -18,7 +18,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Change, Contents
-from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError, Kept, Partial, Store
 
 
@@ -68,7 +68,7 @@ def _missing(store: Store, kept: Kept, partial: Partial | None) -> Iterator[str]
         # What a partial generation does not hold is taken from what is live.
         top = kept.path if partial is None or destination in partial.folders else store.data
         folder = os.path.join(top, destination)
-        if not os.path.isdir(folder):
+        if not is_folder(folder):
             yield f"its folder {destination} is missing"
         elif not is_there(os.path.join(folder, DATA_READY)):
             yield f"its {destination}/{DATA_READY} is missing"

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
 from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     exchange,
+    is_folder,
     is_there,
     remove_tree,
     sync_filesystem,
@@ -319,7 +320,7 @@ def read_journal(store: Store) -> dict[str, Any] | None:
 def _settle(store: Store) -> None:
     """The switch is done: make it durable, then forget the journal."""
     for folder in (store.generations, store.state, os.path.dirname(store.data)):
-        if os.path.isdir(folder):
+        if is_folder(folder):
             sync_folder(folder)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(store.journal)

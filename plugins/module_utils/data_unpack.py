@@ -30,6 +30,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     vcfanno_config,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
+    DATA_READY,
     ArchiveIndex,
     ArchivePackage,
     inspect_archive,
@@ -475,13 +476,17 @@ def _records(
 ) -> list[Mapping[str, Any]]:
     records = dict(situation.live.records)
     for package in planned.extract:
+        folder = os.path.join(store.next, package.destination)
+        if not is_there(os.path.join(folder, DATA_READY)):
+            found = f"the {DATA_READY} of {package.label} has gone since it was unpacked"
+            raise UnpackError(folder, found, "the whole package", "Leave this folder alone; run again.")
         records[package.destination] = {
             "name": package.name,
             "destination": package.destination,
             "version": package.version,
             "timestamp": package.timestamp,
             "source": source_digest(package.source),
-            "ready": ready_digest(os.path.join(store.next, package.destination)),
+            "ready": ready_digest(folder),
             "archive": stamp,
         }
     return [records[destination] for destination in sorted(records)]

@@ -30,7 +30,13 @@ from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import sources_json
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, is_there, remove_tree, write_atomic
+from ansible_collections.ousamg.anno.plugins.module_utils.files import (
+    Ownership,
+    is_folder,
+    is_there,
+    remove_tree,
+    write_atomic,
+)
 
 RECEIPT = ".anno-receipt.json"
 PARTIAL = ".anno-partial.json"
@@ -98,7 +104,7 @@ def open_store(data: str) -> Store:
     path = os.path.realpath(data)
     parent, name = os.path.split(path)
     beside = os.path.join(parent, f".{name}.anno")
-    if not os.path.isdir(path):
+    if not is_folder(path):
         store = Store(path, beside)
         if not is_there(path) and is_there(store.journal):
             return store  # killed between two renames: recover() brings it back
