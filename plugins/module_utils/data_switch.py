@@ -294,11 +294,18 @@ def _undo(store: Store, journal: Mapping[str, Any]) -> None:
         remove_tree(retired)
     elif not is_there(store.data):
         os.rename(retired, store.data)
-    elif os.stat(store.data).st_ino == journal["new"] and is_there(incoming):
-        exchange(incoming, store.data)
     elif os.stat(store.data).st_ino == journal["new"]:
-        os.rename(store.data, incoming)
-        os.rename(retired, store.data)
+        old = incoming if is_there(incoming) else retired
+        try:
+            exchange(old, store.data)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+            os.rename(store.data, incoming)
+            os.rename(old, store.data)
+        else:
+            if old != incoming:
+                os.rename(old, incoming)
     _settle(store)
 
 

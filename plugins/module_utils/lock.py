@@ -177,7 +177,7 @@ def _pid_namespace() -> str | None:
 
 def _text_of(path: str) -> str | None:
     try:
-        with open(path, encoding="ascii") as stream:
+        with open(path, encoding="utf-8") as stream:
             return stream.read().strip() or None
     except (OSError, ValueError):
         return None
