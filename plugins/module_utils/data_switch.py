@@ -24,6 +24,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     exchange,
     is_there,
     remove_tree,
+    sync_file,
     sync_filesystem,
     sync_folder,
     write_atomic,
@@ -265,8 +266,10 @@ def _switch_parts(store: Store, journal: Mapping[str, Any]) -> None:
         if part.goes and not is_there(old):
             os.makedirs(os.path.dirname(old), 0o775, exist_ok=True)
             if part.file and part.comes:
-                # A copy: the file is replaced by one rename and never missing.
-                shutil.copy2(live, old + ".new", follow_symlinks=False)
+                # A copy: the file is replaced by one rename and never missing. It is on disk before it has its name:
+                # after a power cut a file of this name counts as the former one.
+                shutil.copy2(live, old + ".new")
+                sync_file(old + ".new")
                 os.rename(old + ".new", old)
             else:
                 os.rename(live, old)
