@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
@@ -45,7 +46,8 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
 
 def check_space(store: Store, files: int, total: int) -> None:
     status = os.statvfs(store.state if os.path.isdir(store.state) else os.path.dirname(store.data))
-    free = status.f_bavail * status.f_frsize + _own_bytes(store.next)
+    # What a killed run left is removed before anything is unpacked.
+    free = status.f_bavail * status.f_frsize + sum(_own_bytes(path) for path in (store.next, *data_switch.trash(store)))
     # Half a block is lost per file on average; the lists and the links' folders are small beside that.
     needed = total + files * _FS_BLOCK
     if needed > free:
@@ -54,9 +56,16 @@ def check_space(store: Store, files: int, total: int) -> None:
 
 
 def _own_bytes(folder: str) -> int:
-    """What removing a folder gives back, in bytes: that of the files which have no other name."""
-    statuses = (os.lstat(os.path.join(path, name)) for path, _folders, names in os.walk(folder) for name in names)
+    """What removing a folder gives back, in bytes: that of the files which have no other name, and which this user may
+    remove."""
+    walk = ((path, names) for path, _folders, names in os.walk(folder) if _is_own(path))
+    statuses = (os.lstat(os.path.join(path, name)) for path, names in walk for name in names)
     return sum(status.st_blocks * 512 for status in statuses if status.st_nlink == 1)
+
+
+def _is_own(folder: str) -> bool:
+    """Whether this user may remove what is in it; remove_tree() makes its own folders writable."""
+    return os.stat(folder).st_uid == os.geteuid() or os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def check_rights(store: Store) -> None:

@@ -52,6 +52,25 @@ def test_what_a_half_built_generation_takes_is_room_unless_it_is_linked(
         data_place.check_space(store, 1, 30_000)
 
 
+def test_what_is_being_removed_is_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run removes nothing, and has to find the room that the run makes before it looks."""
+    trash = Path(store.state, "trash.000001.g1/p")
+    trash.mkdir(parents=True)
+    (trash / "old").write_bytes(b"x" * 40_000)
+    room(monkeypatch, 0)
+    data_place.check_space(store, 1, 30_000)
+
+
+@AS_ROOT
+def test_what_another_user_has_put_into_it_is_no_room(own: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    trash = Path(own.state, "trash.000001.g1/p")
+    trash.mkdir(parents=True)
+    (trash / "old").write_bytes(b"x" * 40_000)
+    room(monkeypatch, 0)
+    with as_nobody(), pytest.raises(PlaceError):
+        data_place.check_space(own, 1, 30_000)
+
+
 @pytest.fixture
 def own() -> Iterator[Store]:
     with world_folder() as top:
