@@ -48,6 +48,23 @@ def test_what_a_killed_run_left_is_removed(run_module: Run, data: Path) -> None:
     assert not left.exists()
 
 
+def test_an_interrupted_switch_is_ended_first(run_module: Run, data: Path) -> None:
+    """Killed between the exchange and the retirement of what was live."""
+    following = data.parent / ".data.anno/next"
+    following.mkdir()
+    (following / "sources.json").write_text("{}\n")
+    retired = data.parent / ".data.anno/generations/000011.former"
+    journal = {"incoming": str(following), "retired": str(retired), "new": data.stat().st_ino, "generation": "new"}
+    (data.parent / ".data.anno/journal.json").write_text(json.dumps(journal))
+    before = snapshot(data.parent)
+    assert "a switch was interrupted" in run_module("data_prune", {"data": str(data), "keep": 9}, check=True)["found"]
+    assert snapshot(data.parent) == before
+    done = run_module("data_prune", {"data": str(data), "keep": 9})
+    assert (done["changed"], done["removed"], done["kept"][0]) == (True, [], "former")
+    assert (retired / "sources.json").exists()
+    assert not run_module("data_prune", {"data": str(data), "keep": 9})["changed"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
 def test_what_another_user_has_put_into_it_stays_and_is_told(run_module: Run) -> None:
     with world_folder() as top:
