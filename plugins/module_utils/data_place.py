@@ -45,7 +45,8 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
 
 
 def check_space(store: Store, files: int, total: int) -> None:
-    status = os.statvfs(store.state if os.path.isdir(store.state) else os.path.dirname(store.data))
+    # The state folder is on the same file system, but may not be there yet; what lies above may be another one's.
+    status = os.statvfs(store.data)
     # What a killed run left is removed before anything is unpacked.
     free = status.f_bavail * status.f_frsize + sum(_own_bytes(path) for path in (store.next, *data_switch.trash(store)))
     # Half a block is lost per file on average; the lists and the links' folders are small beside that.

@@ -52,6 +52,23 @@ def test_what_a_half_built_generation_takes_is_room_unless_it_is_linked(
         data_place.check_space(store, 1, 30_000)
 
 
+def test_the_room_is_that_of_the_mount_point_and_not_of_what_is_above(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = store._replace(state=os.path.join(store.data, ".anno"))
+    real = os.statvfs
+
+    def statvfs(path: str) -> os.statvfs_result:
+        values: list[Any] = list(real(path))
+        values[1], values[4] = 1, 1 << 20 if path.startswith(store.data) else 0  # f_frsize, f_bavail
+        return os.statvfs_result(values)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    data_place.check_space(inside, 1, 1000)
+    Path(inside.state).mkdir()
+    data_place.check_space(inside, 1, 1000)
+
+
 def test_what_is_being_removed_is_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run removes nothing, and has to find the room that the run makes before it looks."""
     trash = Path(store.state, "trash.000001.g1/p")
