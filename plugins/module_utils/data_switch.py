@@ -39,6 +39,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
 
 EXCHANGE, RENAMES, PACKAGES = "exchange", "renames", "packages"
 _TRASH = "trash."
+_JOURNAL_KEYS = {"incoming", "retired", "new", "generation"}
 _NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -309,6 +310,8 @@ def read_journal(store: Store) -> dict[str, Any] | None:
     try:
         with open(store.journal, encoding="utf-8") as stream:
             journal: dict[str, Any] = json.load(stream)
+        if not isinstance(journal, dict) or not journal.keys() >= _JOURNAL_KEYS:
+            raise ValueError(f"it is not one of {', '.join(sorted(_JOURNAL_KEYS))}")
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -120,15 +120,27 @@ def read_receipt(folder: str) -> dict[str, Any] | None:
 
 def _is_receipt(value: Any) -> bool:
     """Whether it has what this version of the engine writes (see data_unpack, which fills it)."""
-    if not isinstance(value, dict) or not isinstance(value.get("generation"), str):
+    if not isinstance(value, dict) or not isinstance(value.get("generation"), str) or "/" in value["generation"]:
         return False
     packages = value.get("packages", [])
-    if not isinstance(packages, list) or not all(isinstance(package, dict) for package in packages):
-        return False
-    archives = [value.get("archive"), *(package.get("archive") for package in packages)]
-    return all(package.keys() >= _RECORD_KEYS for package in packages) and all(
-        archive is None or (isinstance(archive, dict) and archive.keys() == _STAMP_KEYS) for archive in archives
+    return (
+        isinstance(packages, list)
+        and all(map(_is_record, packages))
+        and (value.get("archive") is None or _is_stamp(value["archive"]))
     )
+
+
+def _is_record(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() >= _RECORD_KEYS
+        and isinstance(value["destination"], str)
+        and _is_stamp(value["archive"])
+    )
+
+
+def _is_stamp(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == _STAMP_KEYS
 
 
 def write_receipt(folder: str, receipt: Mapping[str, Any], ownership: Ownership) -> None:

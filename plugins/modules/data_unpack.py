@@ -231,11 +231,12 @@ def main() -> None:
             situation, plan = data_unpack.check(request)
         else:
             situation, plan, outcome = data_unpack.apply(request)
+        result = data_unpack.result(request, situation, plan, outcome)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
     if outcome is not None and outcome.caveat:
         module.warn(outcome.caveat)
-    module.exit_json(**data_unpack.result(request, situation, plan, outcome))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -504,9 +504,10 @@ def test_a_dry_run_tells_of_an_interrupted_switch(tmp_path: Path) -> None:
     assert live(store) == NEW
 
 
-def test_a_journal_of_somebody_else_is_not_guessed_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "5", '{"incoming": "x"}'])
+def test_a_journal_of_somebody_else_is_not_guessed_at(tmp_path: Path, text: str) -> None:
     store = make(tmp_path, EXCHANGE)
-    Path(store.state, "journal.json").write_text("{")
+    Path(store.state, "journal.json").write_text(text)
     with pytest.raises(GenerationError, match="cannot be read"), data_switch.locked(store, "x"):
         pass
     assert live(store) == OLD

@@ -107,6 +107,9 @@ def test_the_mark_of_a_partial_generation(tmp_path: Path) -> None:
         '{"generation": "g", "packages": {}}',
         '{"generation": "g", "packages": [{"name": "clinvar"}]}',
         '{"generation": "g", "archive": {"sha256": "0"}}',
+        '{"generation": "../g"}',
+        '{"generation": "g", "packages": [{"name": "a", "destination": "a", "version": "1", "timestamp": "", '
+        '"source": "", "ready": "", "archive": null}]}',
         "{",
     ],
 )
