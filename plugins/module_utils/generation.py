@@ -66,7 +66,7 @@ class Partial(NamedTuple):
 
 
 class Store(NamedTuple):
-    """The paths of one data folder. ``parent`` is the folder whose entry the switch changes."""
+    """The paths of one data folder: its own, the real one, and its state folder's."""
 
     data: str
     state: str

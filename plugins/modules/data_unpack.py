@@ -41,7 +41,8 @@ options:
     elements: path
     default: []
   mode:
-    description: The mode of the files, in octal digits. Folders may be entered by whoever may read them.
+    description: The mode of the files, in octal digits. Folders may be entered by whoever may read them. A package that
+      is in place already keeps its mode, owner and group, because kept generations share its files.
     type: str
     default: "0774"
   owner:
