@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ansible_collections.ousamg.anno.plugins.module_utils import data_switch
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
@@ -34,14 +34,25 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
             found = "it is a symbolic link" if os.path.islink(path) else "it is a file"
             todo = "Move what it stands for into the data folder."
             raise PlaceError(path, found, f"a folder, for the package {package.label} of {archive}", todo)
+        if generation.is_mount_point(path):
+            raise _mounted(path, package, archive)
         if depth < len(parts) and is_there(os.path.join(path, DATA_READY)):
             found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
             raise PlaceError(path, found, "packages beside each other", "Correct the destination of one of them.")
     for folder, _folders, files in os.walk(path):
+        if os.path.ismount(folder):
+            raise _mounted(folder, package, archive)
         if folder != path and DATA_READY in files:
             found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
             todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."
             raise PlaceError(path, found, "packages beside each other", todo)
+
+
+def _mounted(path: str, package: ArchivePackage, archive: str) -> PlaceError:
+    """A switch would take along what is mounted: prune would empty it one day, and a reboot lay it over the new one."""
+    expected = f"a folder on the file system of the data folder, for the package {package.label} of {archive}"
+    todo = "Unmount it and put what it holds in its place, or have the whole data folder on one file system."
+    return PlaceError(path, "it is a mount point", expected, todo)
 
 
 def check_space(store: Store, files: int, total: int) -> None:

@@ -105,7 +105,7 @@ def open_store(data: str) -> Store:
         found = "it is no folder" if is_there(path) else "there is no such folder"
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
-    return Store(path, os.path.join(path, ".anno") if _is_mount_point(path) else beside)
+    return Store(path, os.path.join(path, ".anno") if is_mount_point(path) else beside)
 
 
 def read_receipt(folder: str) -> dict[str, Any] | None:
@@ -224,8 +224,11 @@ def read_partial(folder: str) -> Partial | None:
         raise GenerationError(path, found, "the JSON that a switch writes", todo) from None
 
 
-def _is_mount_point(path: str) -> bool:
-    """os.path.ismount misses bind mounts of one file system; the kernel's list does not (proc(5), mountinfo)."""
+def is_mount_point(path: str) -> bool:
+    """Whether something is mounted on a folder, given by its real path.
+
+    os.path.ismount misses bind mounts of one file system; the kernel's list does not (proc(5), mountinfo).
+    """
     if os.path.ismount(path):
         return True
     try:

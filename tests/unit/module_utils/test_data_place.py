@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import data_place, generation
 from ansible_collections.ousamg.anno.plugins.module_utils.data_place import PlaceError
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import Store
+from support_mount import NEEDS_MOUNT, UNSHARE
 from support_user import NOBODY, as_nobody, world_folder
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
@@ -86,6 +89,38 @@ def test_what_another_user_has_put_into_it_is_no_room(own: Store, monkeypatch: p
     room(monkeypatch, 0)
     with as_nobody(), pytest.raises(PlaceError):
         data_place.check_space(own, 1, 30_000)
+
+
+@NEEDS_MOUNT
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("--bind", "variantDBs"),
+        ("--bind", "variantDBs/clinvar"),
+        ("-t tmpfs", "variantDBs/clinvar"),
+        ("-t tmpfs", "variantDBs/clinvar/old"),
+    ],
+)
+def test_a_mount_point_in_the_place_of_a_package(store: Store, kind: str, place: str) -> None:
+    """Renamed with what is around it, it would be a part of the kept generation, and be emptied with that one."""
+    mounted, other = Path(store.data, place), Path(store.data).parent / "other"
+    mounted.mkdir(parents=True)
+    other.mkdir()
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils import data_place, generation\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import ArchivePackage\n"
+        "Path(sys.argv[1], 'variantDBs/clinvar').mkdir(parents=True, exist_ok=True)\n"
+        "package = ArchivePackage('clinvar', 'variantDBs/clinvar', '1', None, 1, 1, None)\n"
+        "data_place.check_place(generation.open_store(sys.argv[1]), package, 'a.tar')\n"
+    )
+    run = subprocess.run(
+        [*UNSHARE, "sh", "-c", f'mount {kind} "$1" "$2" && shift 2 && exec "$@"', "sh", other, mounted, sys.executable,
+         "-c", script, store.data], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert f"PlaceError: {mounted}: it is a mount point" in run.stderr
 
 
 @pytest.fixture

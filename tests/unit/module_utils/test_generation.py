@@ -68,8 +68,8 @@ def test_a_receipt_that_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_the_kernel_tells_of_mounts() -> None:
-    assert generation._is_mount_point("/proc")
-    assert not generation._is_mount_point("/proc/self")
+    assert generation.is_mount_point("/proc")
+    assert not generation.is_mount_point("/proc/self")
 
 
 @NEEDS_MOUNT
