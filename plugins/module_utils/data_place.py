@@ -82,7 +82,9 @@ def _is_own(folder: str) -> bool:
 
 def check_rights(store: Store) -> None:
     """What the switch will need is asked for now, before anything was built."""
-    for path in (store.data, *(() if store.inside else (os.path.dirname(store.data),))):
+    # A run of another user, as root once, leaves the state folder his.
+    states = (path for path in (store.state, store.generations) if os.path.isdir(path))
+    for path in (store.data, *(() if store.inside else (os.path.dirname(store.data),)), *states):
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             todo = f"Run as the service user, or have the owner run: chmod u+rwx,g+rwx {path}"
             raise PlaceError(path, "this user may not write there", "a folder of the service user", todo)

@@ -149,3 +149,6 @@ def test_the_rights_that_each_way_needs(own: Store) -> None:
         with as_nobody(), pytest.raises(PlaceError, match=rf"{folder}: this user may not write there"):
             data_place.check_rights(own)
         folder.chmod(0o755)
+    Path(own.state).mkdir(mode=0o755)  # as a run of root leaves it
+    with as_nobody(), pytest.raises(PlaceError, match=rf"{own.state}: this user may not write there"):
+        data_place.check_rights(own)
