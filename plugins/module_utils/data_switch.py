@@ -25,6 +25,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     is_folder,
     is_there,
     remove_tree,
+    sync_file,
     sync_filesystem,
     sync_folder,
     write_atomic,
@@ -39,6 +40,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
 
 EXCHANGE, RENAMES, PACKAGES = "exchange", "renames", "packages"
 _TRASH = "trash."
+_JOURNAL_KEYS = {"incoming", "retired", "new", "generation"}
 _NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -266,8 +268,10 @@ def _switch_parts(store: Store, journal: Mapping[str, Any]) -> None:
         if part.goes and not is_there(old):
             os.makedirs(os.path.dirname(old), 0o775, exist_ok=True)
             if part.file and part.comes:
-                # A copy: the file is replaced by one rename and never missing.
-                shutil.copy2(live, old + ".new", follow_symlinks=False)
+                # A copy: the file is replaced by one rename and never missing. It is on disk before it has its name:
+                # after a power cut a file of this name counts as the former one.
+                shutil.copy2(live, old + ".new")
+                sync_file(old + ".new")
                 os.rename(old + ".new", old)
             else:
                 os.rename(live, old)
@@ -314,6 +318,8 @@ def read_journal(store: Store) -> dict[str, Any] | None:
     try:
         with open(store.journal, encoding="utf-8") as stream:
             journal: dict[str, Any] = json.load(stream)
+        if not isinstance(journal, dict) or not journal.keys() >= _JOURNAL_KEYS:
+            raise ValueError(f"it is not one of {', '.join(sorted(_JOURNAL_KEYS))}")
     except FileNotFoundError:
         return None
     except ValueError as error:

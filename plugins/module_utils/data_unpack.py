@@ -405,12 +405,12 @@ def _config(store: Store, live: Contents, wanted: Mapping[str, Source], destinat
 def _is_ready(request: Request, store: Store, index: ArchiveIndex, chosen: Sequence[ArchivePackage]) -> bool:
     """Whether an earlier run has left the next generation complete, with exactly these packages of this archive."""
     receipt = generation.read_receipt(store.next)
-    if receipt is None or not receipt["archive"] or receipt["ownership"] != request.ownership._asdict():
+    if receipt is None or not receipt.get("archive") or receipt.get("ownership") != request.ownership._asdict():
         return False
     stamp = Stamp(**receipt["archive"])
     same = (stamp.size, stamp.mtime_ns) == (index.size, index.mtime_ns)
     extracted = {package.destination for package in chosen}
-    return same and request.sha256 in (None, stamp.sha256) and set(receipt["extracted"]) == extracted
+    return same and request.sha256 in (None, stamp.sha256) and set(receipt.get("extracted", [])) == extracted
 
 
 def _build(request: Request, store: Store, situation: Situation, planned: Plan, reused: bool) -> str:

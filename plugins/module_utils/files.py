@@ -104,6 +104,15 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
+def sync_file(path: str) -> None:
+    """Make a file's content durable."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_filesystem(path: str) -> None:
     """Make all that was written to the file system of ``path`` durable: one syncfs(2), not a thousand fsync(2)s."""
     fd = os.open(path, os.O_RDONLY)

@@ -72,7 +72,7 @@ class Partial(NamedTuple):
 
 
 class Store(NamedTuple):
-    """The paths of one data folder. ``parent`` is the folder whose entry the switch changes."""
+    """The paths of one data folder: its own, the real one, and its state folder's."""
 
     data: str
     state: str
@@ -111,7 +111,7 @@ def open_store(data: str) -> Store:
         found = "it is no folder" if is_there(path) else "there is no such folder"
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
-    return Store(path, os.path.join(path, ".anno") if _is_mount_point(path) else beside)
+    return Store(path, os.path.join(path, ".anno") if is_mount_point(path) else beside)
 
 
 def read_receipt(folder: str) -> dict[str, Any] | None:
@@ -126,15 +126,27 @@ def read_receipt(folder: str) -> dict[str, Any] | None:
 
 def _is_receipt(value: Any) -> bool:
     """Whether it has what this version of the engine writes (see data_unpack, which fills it)."""
-    if not isinstance(value, dict) or not isinstance(value.get("generation"), str):
+    if not isinstance(value, dict) or not isinstance(value.get("generation"), str) or "/" in value["generation"]:
         return False
     packages = value.get("packages", [])
-    if not isinstance(packages, list) or not all(isinstance(package, dict) for package in packages):
-        return False
-    archives = [value.get("archive"), *(package.get("archive") for package in packages)]
-    return all(package.keys() >= _RECORD_KEYS for package in packages) and all(
-        archive is None or (isinstance(archive, dict) and archive.keys() == _STAMP_KEYS) for archive in archives
+    return (
+        isinstance(packages, list)
+        and all(map(_is_record, packages))
+        and (value.get("archive") is None or _is_stamp(value["archive"]))
     )
+
+
+def _is_record(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() >= _RECORD_KEYS
+        and isinstance(value["destination"], str)
+        and _is_stamp(value["archive"])
+    )
+
+
+def _is_stamp(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == _STAMP_KEYS
 
 
 def write_receipt(folder: str, receipt: Mapping[str, Any], ownership: Ownership) -> None:
@@ -218,8 +230,11 @@ def read_partial(folder: str) -> Partial | None:
         raise GenerationError(path, found, "the JSON that a switch writes", todo) from None
 
 
-def _is_mount_point(path: str) -> bool:
-    """os.path.ismount misses bind mounts of one file system; the kernel's list does not (proc(5), mountinfo)."""
+def is_mount_point(path: str) -> bool:
+    """Whether something is mounted on a folder, given by its real path.
+
+    os.path.ismount misses bind mounts of one file system; the kernel's list does not (proc(5), mountinfo).
+    """
     if os.path.ismount(path):
         return True
     try:

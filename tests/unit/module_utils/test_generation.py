@@ -68,8 +68,8 @@ def test_a_receipt_that_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_the_kernel_tells_of_mounts() -> None:
-    assert generation._is_mount_point("/proc")
-    assert not generation._is_mount_point("/proc/self")
+    assert generation.is_mount_point("/proc")
+    assert not generation.is_mount_point("/proc/self")
 
 
 @NEEDS_MOUNT
@@ -107,6 +107,9 @@ def test_the_mark_of_a_partial_generation(tmp_path: Path) -> None:
         '{"generation": "g", "packages": {}}',
         '{"generation": "g", "packages": [{"name": "clinvar"}]}',
         '{"generation": "g", "archive": {"sha256": "0"}}',
+        '{"generation": "../g"}',
+        '{"generation": "g", "packages": [{"name": "a", "destination": "a", "version": "1", "timestamp": "", '
+        '"source": "", "ready": "", "archive": null}]}',
         "{",
     ],
 )

@@ -280,6 +280,13 @@ def test_a_lock_that_another_host_takes_in_that_instant(path: str, monkeypatch: 
     assert (lock.read(path) or {})["host"] == "beta"
 
 
+def test_a_folder_that_is_no_more_names_the_lock_and_not_what_it_says(tmp_path: Path) -> None:
+    place = str(tmp_path / "gone/lock")
+    with pytest.raises(FileNotFoundError) as caught:
+        lock.write(place, {"host": "here"})
+    assert (caught.value.filename, caught.value.filename2) == (place, None)
+
+
 def test_a_long_purpose_fits_into_a_link(path: str) -> None:
     with lock.held(path, "unpack " + "x" * 5000):
         assert len(os.readlink(path)) < 1024

@@ -522,6 +522,23 @@ def test_lists_that_are_no_text(site: Site, fails: Run) -> None:
     fails(r"data/sources.json: it is not UTF-8 \(byte 1\)")
 
 
+def test_what_is_ready_cannot_be_read(site: Site, unpack: Run, run_module: Run) -> None:
+    """By a version of another time, or with an editor: it counts as not ready, or is told."""
+    unpack()
+    following = site.data.parent / ".data.anno/next"
+    following.mkdir()
+    (following / ".anno-receipt.json").write_text('{"generation": "x"}')
+    (site.data / CLINVAR / "DATA_READY").write_text("version: by hand\n")
+    assert unpack(dry=False, check=True)["planned"]
+    unpack()
+    (site.data / "vcfanno_config.toml").write_text("")
+    following.mkdir()
+    (following / ".anno-receipt.json").write_text('{"generation": "x"}')
+    (following / ".anno-partial.json").write_text("{")
+    result = run_module("data_unpack", {"src": str(site.archive), "data": str(site.data)}, check=True)
+    assert result.failed and "partial generation" in result["found"]
+
+
 def test_without_tomlkit(site: Site, fails: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vcfanno_config, "HAS_TOMLKIT", False)
     fails("tomlkit.*is not there")
