@@ -39,9 +39,9 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
         if depth < len(parts) and is_there(os.path.join(path, DATA_READY)):
             found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
             raise PlaceError(path, found, "packages beside each other", "Correct the destination of one of them.")
+    if mounts := generation.mounts_below(path):
+        raise _mounted(mounts[0], package, archive)
     for folder, _folders, files in os.walk(path):
-        if os.path.ismount(folder):
-            raise _mounted(folder, package, archive)
         if folder != path and DATA_READY in files:
             found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
             todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."

@@ -130,9 +130,10 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
     if partial is not None:
         journal["parts"] = [part._asdict() for part in _parts(store, incoming, partial)]
         journal["why"] = partial.why
+    content = (json.dumps(journal, indent=2) + "\n").encode()
     why: str | None
     try:
-        write_atomic(store.journal, (json.dumps(journal, indent=2) + "\n").encode(), RECORD)
+        write_atomic(store.journal, content, RECORD)
         started = time.monotonic()
         if partial is not None:
             strategy, why = PACKAGES, partial.why
@@ -143,6 +144,9 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
         seconds = time.monotonic() - started
         _settle(store)
     except OSError:
+        with contextlib.suppress(OSError):
+            if not is_there(store.journal):  # its very last step has failed: the way back needs it, too
+                write_atomic(store.journal, content, RECORD)
         with contextlib.suppress(OSError):
             _undo(store, journal)
         raise

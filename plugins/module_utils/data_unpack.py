@@ -231,7 +231,10 @@ def _why_by_packages(request: Request, store: Store) -> str | None:
     """Why it goes package by package, as far as that is known before anything was tried."""
     if request.strategy == data_switch.PACKAGES:
         return data_switch.asked_for(request.strategy)
-    return f"{store.data} is a mount point, which can be neither exchanged nor renamed" if store.inside else None
+    if store.inside:
+        return f"{store.data} is a mount point, which can be neither exchanged nor renamed"
+    mounts = generation.mounts_below(store.data)
+    return f"{mounts[0]} is a mount point, which an exchange would take along" if mounts else None
 
 
 def _foreseen(request: Request, store: Store) -> tuple[str | None, str | None]:

@@ -46,6 +46,8 @@ RECORD = Ownership(0o664)
 
 _RECORD_KEYS = {"name", "destination", "version", "timestamp", "source", "ready", "archive"}
 _STAMP_KEYS = {"path", "size", "mtime_ns", "sha256", "destinations"}
+# Blanks and the like in a path of mountinfo.
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 _KEPT = re.compile(r"(\d{6,})\.(.+)")
 
 
@@ -111,7 +113,9 @@ def open_store(data: str) -> Store:
         found = "it is no folder" if is_there(path) else "there is no such folder"
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
-    return Store(path, os.path.join(path, ".anno") if is_mount_point(path) else beside)
+    within = os.path.join(path, ".anno")
+    # Where another host or a container has mounted it, the lock and the kept generations lie in it.
+    return Store(path, within if is_mount_point(path) or is_there(within) else beside)
 
 
 def read_receipt(folder: str) -> dict[str, Any] | None:
@@ -235,12 +239,18 @@ def is_mount_point(path: str) -> bool:
 
     os.path.ismount misses bind mounts of one file system; the kernel's list does not (proc(5), mountinfo).
     """
-    if os.path.ismount(path):
-        return True
+    return os.path.ismount(path) or path in _mounts()
+
+
+def mounts_below(path: str) -> list[str]:
+    """What is mounted in a folder, given by its real path."""
+    return sorted(place for place in _mounts() if place.startswith(path + "/"))
+
+
+def _mounts() -> set[str]:
     try:
         with open("/proc/self/mountinfo", "rb") as stream:
-            places = {line.split(b" ")[4] for line in stream}
+            places = [line.split(b" ")[4] for line in stream]
     except FileNotFoundError:
-        return False
-    escaped = os.fsencode(path).replace(b"\\", b"\\134").replace(b" ", b"\\040").replace(b"\t", b"\\011")
-    return escaped.replace(b"\n", b"\\012") in places
+        return set()
+    return {os.fsdecode(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), place)) for place in places}

@@ -419,6 +419,31 @@ def test_a_mount_point_is_switched_by_packages(site: Site) -> None:
     assert os.listdir(real / ".anno") == ["generations"]
 
 
+@NEEDS_MOUNT
+def test_an_exchange_would_take_along_what_is_mounted_below(site: Site) -> None:
+    """An empty file system has no file that could not be linked."""
+    (site.data / "volume").mkdir()
+    script = (
+        "import json, os, sys\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership\n"
+        "request = data_unpack.Request(sys.argv[1], sys.argv[2], Ownership(0o774))\n"
+        "foreseen = data_unpack.result(request, *data_unpack.check(request), None)\n"
+        "result = data_unpack.result(request, *data_unpack.apply(request))\n"
+        "mounted = os.path.ismount(sys.argv[2] + '/volume')\n"
+        "print(json.dumps([foreseen['strategy'], result['strategy'], result['caveat'], mounted]))\n"
+    )
+    run = subprocess.run(
+        [*UNSHARE, "sh", "-c", 'mount -t tmpfs none "$2/volume" && exec "$3" -c "$4" "$1" "$2"', "sh", site.archive,
+         site.data, sys.executable, script],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    foreseen, strategy, caveat, mounted = json.loads(run.stdout)
+    assert (foreseen, strategy, mounted) == ("packages", "packages", True)
+    assert f"{site.data}/volume is a mount point, which an exchange would take along" in caveat
+
+
 def test_generations_are_kept_and_go(site: Site, unpack: Run) -> None:
     unpack(packages=["clinvar"])
     unpack(packages=["seqrepo"])
