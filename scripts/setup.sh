@@ -102,13 +102,17 @@ apt_install() {
         die "apt-get install -y $* failed. What to do: see its message above."
 }
 
-# Installs what interrupts, cuts the power and answers ssh in tests, or says how and goes on.
+# Installs what interrupts, cuts the power, answers ssh and judges configurations in tests, or says how and goes on.
 install_for_tests() {
     local packages=()
     command -v strace >/dev/null || packages+=(strace)
     command -v mkfs.ext4 >/dev/null || [[ -x /usr/sbin/mkfs.ext4 ]] || packages+=(e2fsprogs)
     [[ -x /usr/sbin/sshd ]] || packages+=(openssh-server)
     command -v ssh >/dev/null || packages+=(openssh-client)
+    local program
+    for program in vcfanno tabix; do
+        command -v "$program" >/dev/null || packages+=("$program")
+    done
     ((${#packages[@]})) || return 0
     if [[ $EUID != 0 ]] || ! command -v apt-get >/dev/null; then
         say "without ${packages[*]} some tests are skipped. To run them all:" \

@@ -174,6 +174,9 @@ def test_a_process_that_is_hidden_may_be_alive(path: str, monkeypatch: pytest.Mo
 def test_a_lock_from_before_a_reboot_is_taken_over(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pid and start time may be those of a process of this boot."""
     monkeypatch.setattr(lock, "_FIRST_NAMESPACE", lock._pid_namespace())
+    # A minimal system has no machine-id.
+    Path(f"{path}.machine").write_text("3d1219c7")
+    monkeypatch.setattr(lock, "_MACHINE", f"{path}.machine")
     write(path, boot="another-boot")
     lock.check(path)
     with lock.held(path, "second"):
