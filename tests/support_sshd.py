@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -19,6 +20,16 @@ def missing() -> str | None:
     if not os.access(_SSHD, os.X_OK) or shutil.which("ssh") is None:
         return "sshd and ssh are not there (apt-get install openssh-server openssh-client)"
     return None
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            number, _, rest = path.read_text(errors="replace").partition(" ")
+            if int(rest.rpartition(")")[2].split()[1]) == parent:
+                found.append(int(number))
+    return found
 
 
 class Server:
@@ -69,10 +80,11 @@ class Server:
         """End it and cut off the connections, as when the network goes."""
         if self._process is None:
             return
-        pid = self._process.pid
-        connections = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        for process in (pid, *connections):
-            os.kill(process, signal.SIGKILL)
+        # Its list of children in /proc is no reliable one while they change.
+        self._process.send_signal(signal.SIGSTOP)
+        for connection in _children(self._process.pid):
+            os.kill(connection, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         self._process = None
 

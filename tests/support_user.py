@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import importlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,10 @@ NOBODY = 65534
 
 @contextlib.contextmanager
 def as_nobody() -> Iterator[None]:
+    """What is imported meanwhile must be there: that user may not be able to reach the checkout, or Python itself."""
+    for path in (Path(__file__).parents[1] / "plugins/modules").glob("*.py"):
+        importlib.import_module(f"ansible_collections.ousamg.anno.plugins.modules.{path.stem}")
+    codecs.lookup("ascii")
     os.seteuid(NOBODY)
     try:
         yield

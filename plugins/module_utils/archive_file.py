@@ -9,12 +9,14 @@ for its table of contents and once more to be unpacked; nothing of it is kept, a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
 import re
 import stat
 import zlib
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable, NamedTuple, Protocol
 
@@ -79,7 +81,8 @@ class ArchiveFile:
         """Read on from the start to the end; returns the number of bytes of the tar, 0 at its end."""
         if self.done >= self.size:
             return 0
-        count = os.readv(self._fd, [buffer])
+        with self._named():
+            count = os.readv(self._fd, [buffer])
         if count == 0:
             todo = "Leave the archive alone while it is unpacked; run again."
             found = f"it ended at byte {self.done} while it was read"
@@ -88,6 +91,15 @@ class ArchiveFile:
         if self._digest:
             self._digest.update(memoryview(buffer)[:count])
         return count
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Reads by descriptor do not name their file, and whoever extracts would name the one that is written."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = self.path
+            raise
 
     def sha256(self) -> str:
         """Of the file as it lies there, when :meth:`readinto` has come to the end."""
@@ -164,7 +176,8 @@ class _CompressedFile(ArchiveFile):
                 return piece
 
     def _raw(self) -> bytes:
-        raw = os.read(self._fd, _RAW)
+        with self._named():
+            raw = os.read(self._fd, _RAW)
         self.done += len(raw)
         if self._digest:
             self._digest.update(raw)

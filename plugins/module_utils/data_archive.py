@@ -219,6 +219,7 @@ class _Index:
         """The package folders: those with a DATA_READY at their root."""
         found = (name.rpartition("/") for name, _kind, _size in self._members.shapes() if name.endswith(DATA_READY))
         folders = sorted(folder for folder, _slash, name in found if name == DATA_READY)
+        places = set(folders)
         for folder in folders:
             if not folder:
                 raise self._error(f"{DATA_READY} lies outside of any folder", "it inside a package folder", _REMAKE)
@@ -226,7 +227,7 @@ class _Index:
                 found_there = f"the package folder {folder} has a name that the data folder itself needs"
                 raise self._error(found_there, "the destination of a package", _REMAKE)
             for outer in _parents(folder):
-                if outer in folders:
+                if outer in places:
                     inside = f"the package folder {folder} lies inside the package folder {outer}"
                     raise self._error(inside, "folders beside each other", _REMAKE)
         if len(folders) != len(names):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import Store
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import size
 
@@ -29,13 +30,17 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
         path = os.path.join(path, part)
         if not is_there(path):
             return
-        if os.path.islink(path) or not os.path.isdir(path):
+        if not is_folder(path):
             found = "it is a symbolic link" if os.path.islink(path) else "it is a file"
             todo = "Move what it stands for into the data folder."
             raise PlaceError(path, found, f"a folder, for the package {package.label} of {archive}", todo)
+        if generation.is_mount_point(path):
+            raise _mounted(path, package, archive)
         if depth < len(parts) and is_there(os.path.join(path, DATA_READY)):
             found = f"it is a package's folder itself, and {package.label} of {archive} would lie inside of it"
             raise PlaceError(path, found, "packages beside each other", "Correct the destination of one of them.")
+    if mounts := generation.mounts_below(path):
+        raise _mounted(mounts[0], package, archive)
     for folder, _folders, files in os.walk(path):
         if folder != path and DATA_READY in files:
             found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
@@ -43,9 +48,18 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
             raise PlaceError(path, found, "packages beside each other", todo)
 
 
+def _mounted(path: str, package: ArchivePackage, archive: str) -> PlaceError:
+    """A switch would take along what is mounted: prune would empty it one day, and a reboot lay it over the new one."""
+    expected = f"a folder on the file system of the data folder, for the package {package.label} of {archive}"
+    todo = "Unmount it and put what it holds in its place, or have the whole data folder on one file system."
+    return PlaceError(path, "it is a mount point", expected, todo)
+
+
 def check_space(store: Store, files: int, total: int) -> None:
-    status = os.statvfs(store.state if os.path.isdir(store.state) else os.path.dirname(store.data))
-    free = status.f_bavail * status.f_frsize + _own_bytes(store.next)
+    # The state folder is on the same file system, but may not be there yet; what lies above may be another one's.
+    status = os.statvfs(store.data)
+    # What a killed run left is removed before anything is unpacked.
+    free = status.f_bavail * status.f_frsize + sum(_own_bytes(path) for path in (store.next, *data_switch.trash(store)))
     # Half a block is lost per file on average; the lists and the links' folders are small beside that.
     needed = total + files * _FS_BLOCK
     if needed > free:
@@ -54,14 +68,23 @@ def check_space(store: Store, files: int, total: int) -> None:
 
 
 def _own_bytes(folder: str) -> int:
-    """What removing a folder gives back, in bytes: that of the files which have no other name."""
-    statuses = (os.lstat(os.path.join(path, name)) for path, _folders, names in os.walk(folder) for name in names)
+    """What removing a folder gives back, in bytes: that of the files which have no other name, and which this user may
+    remove."""
+    walk = ((path, names) for path, _folders, names in os.walk(folder) if _is_own(path))
+    statuses = (os.lstat(os.path.join(path, name)) for path, names in walk for name in names)
     return sum(status.st_blocks * 512 for status in statuses if status.st_nlink == 1)
+
+
+def _is_own(folder: str) -> bool:
+    """Whether this user may remove what is in it; remove_tree() makes its own folders writable."""
+    return os.stat(folder).st_uid == os.geteuid() or os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def check_rights(store: Store) -> None:
     """What the switch will need is asked for now, before anything was built."""
-    for path in (store.data, *(() if store.inside else (os.path.dirname(store.data),))):
+    # A run of another user, as root once, leaves the state folder his.
+    states = (path for path in (store.state, store.generations) if os.path.isdir(path))
+    for path in (store.data, *(() if store.inside else (os.path.dirname(store.data),)), *states):
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             todo = f"Run as the service user, or have the owner run: chmod u+rwx,g+rwx {path}"
             raise PlaceError(path, "this user may not write there", "a folder of the service user", todo)
@@ -72,6 +95,6 @@ def check_parts(store: Store, destinations: Sequence[str]) -> None:
     for destination in destinations:
         path = os.path.join(store.data, destination)
         for folder in (path, os.path.dirname(path)):
-            if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            if is_folder(folder) and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
                 todo = f"Have the owner run: chmod u+rwx,g+rwx {folder}"
                 raise PlaceError(folder, "this user may not move what is in it", "a folder of the service user", todo)

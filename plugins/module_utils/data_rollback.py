@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
     data_folder,
+    data_place,
     data_switch,
     generation,
     lock,
@@ -18,7 +19,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Change, Contents
-from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError, Kept, Partial, Store
 
 
@@ -68,7 +69,7 @@ def _missing(store: Store, kept: Kept, partial: Partial | None) -> Iterator[str]
         # What a partial generation does not hold is taken from what is live.
         top = kept.path if partial is None or destination in partial.folders else store.data
         folder = os.path.join(top, destination)
-        if not os.path.isdir(folder):
+        if not is_folder(folder):
             yield f"its folder {destination} is missing"
         elif not is_there(os.path.join(folder, DATA_READY)):
             yield f"its {destination}/{DATA_READY} is missing"
@@ -91,14 +92,18 @@ def _choose(store: Store, to: str | None, live_id: str, keep: bool) -> Kept:
 def plan(store: Store, to: str | None, keep: bool = True) -> Plan:
     """What returning to the kept generation ``to`` (None: the latest) would change.
 
-    Raises GenerationError where it cannot be returned to. With ``keep=False``, which undoes a switch, it is not asked
-    to be complete: what was live before the first deployment may be an empty folder.
+    Raises GenerationError where it cannot be returned to, PlaceError where this user may not switch. With
+    ``keep=False``, which undoes a switch, it is not asked to be complete: what was live before the first deployment
+    may be an empty folder.
     """
     live_id = generation.id_of(store.data)
     live = data_folder.read_contents(store.data)
     if to == live_id:
         return Plan(None, None, live_id, (), live, live)
     chosen = _choose(store, to, live_id, keep)
+    partial = generation.read_partial(chosen.path)
+    data_place.check_rights(store)
+    data_place.check_parts(store, partial.folders if partial else ())
     wanted = data_folder.read_contents(chosen.path)
     names = sorted({*live.sources, *wanted.sources})
     versions = [
@@ -107,7 +112,7 @@ def plan(store: Store, to: str | None, keep: bool = True) -> Plan:
         for name in names
     ]  # fmt: skip
     changes = tuple(Change(name, None, before, after) for name, before, after in versions if before != after)
-    return Plan(chosen, generation.read_partial(chosen.path), live_id, changes, live, wanted)
+    return Plan(chosen, partial, live_id, changes, live, wanted)
 
 
 def check(data: str, to: str | None, keep: bool = True) -> Plan:

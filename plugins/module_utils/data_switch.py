@@ -22,8 +22,10 @@ from typing import Any, NamedTuple
 from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
 from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     exchange,
+    is_folder,
     is_there,
     remove_tree,
+    sync_file,
     sync_filesystem,
     sync_folder,
     write_atomic,
@@ -38,6 +40,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
 
 EXCHANGE, RENAMES, PACKAGES = "exchange", "renames", "packages"
 _TRASH = "trash."
+_JOURNAL_KEYS = {"incoming", "retired", "new", "generation"}
 _NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -127,9 +130,10 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
     if partial is not None:
         journal["parts"] = [part._asdict() for part in _parts(store, incoming, partial)]
         journal["why"] = partial.why
+    content = (json.dumps(journal, indent=2) + "\n").encode()
     why: str | None
     try:
-        write_atomic(store.journal, (json.dumps(journal, indent=2) + "\n").encode(), RECORD)
+        write_atomic(store.journal, content, RECORD)
         started = time.monotonic()
         if partial is not None:
             strategy, why = PACKAGES, partial.why
@@ -140,6 +144,9 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
         seconds = time.monotonic() - started
         _settle(store)
     except OSError:
+        with contextlib.suppress(OSError):
+            if not is_there(store.journal):  # its very last step has failed: the way back needs it, too
+                write_atomic(store.journal, content, RECORD)
         with contextlib.suppress(OSError):
             _undo(store, journal)
         raise
@@ -265,8 +272,10 @@ def _switch_parts(store: Store, journal: Mapping[str, Any]) -> None:
         if part.goes and not is_there(old):
             os.makedirs(os.path.dirname(old), 0o775, exist_ok=True)
             if part.file and part.comes:
-                # A copy: the file is replaced by one rename and never missing.
-                shutil.copy2(live, old + ".new", follow_symlinks=False)
+                # A copy: the file is replaced by one rename and never missing. It is on disk before it has its name:
+                # after a power cut a file of this name counts as the former one.
+                shutil.copy2(live, old + ".new")
+                sync_file(old + ".new")
                 os.rename(old + ".new", old)
             else:
                 os.rename(live, old)
@@ -293,11 +302,18 @@ def _undo(store: Store, journal: Mapping[str, Any]) -> None:
         remove_tree(retired)
     elif not is_there(store.data):
         os.rename(retired, store.data)
-    elif os.stat(store.data).st_ino == journal["new"] and is_there(incoming):
-        exchange(incoming, store.data)
     elif os.stat(store.data).st_ino == journal["new"]:
-        os.rename(store.data, incoming)
-        os.rename(retired, store.data)
+        old = incoming if is_there(incoming) else retired
+        try:
+            exchange(old, store.data)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+            os.rename(store.data, incoming)
+            os.rename(old, store.data)
+        else:
+            if old != incoming:
+                os.rename(old, incoming)
     _settle(store)
 
 
@@ -306,6 +322,8 @@ def read_journal(store: Store) -> dict[str, Any] | None:
     try:
         with open(store.journal, encoding="utf-8") as stream:
             journal: dict[str, Any] = json.load(stream)
+        if not isinstance(journal, dict) or not journal.keys() >= _JOURNAL_KEYS:
+            raise ValueError(f"it is not one of {', '.join(sorted(_JOURNAL_KEYS))}")
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -319,7 +337,7 @@ def read_journal(store: Store) -> dict[str, Any] | None:
 def _settle(store: Store) -> None:
     """The switch is done: make it durable, then forget the journal."""
     for folder in (store.generations, store.state, os.path.dirname(store.data)):
-        if os.path.isdir(folder):
+        if is_folder(folder):
             sync_folder(folder)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(store.journal)

@@ -31,6 +31,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     vcfanno_config,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
+    DATA_READY,
     ArchiveIndex,
     ArchivePackage,
     inspect_archive,
@@ -236,7 +237,10 @@ def _why_by_packages(request: Request, store: Store) -> str | None:
     """Why it goes package by package, as far as that is known before anything was tried."""
     if request.strategy == data_switch.PACKAGES:
         return data_switch.asked_for(request.strategy)
-    return f"{store.data} is a mount point, which can be neither exchanged nor renamed" if store.inside else None
+    if store.inside:
+        return f"{store.data} is a mount point, which can be neither exchanged nor renamed"
+    mounts = generation.mounts_below(store.data)
+    return f"{mounts[0]} is a mount point, which an exchange would take along" if mounts else None
 
 
 def _foreseen(request: Request, store: Store) -> tuple[str | None, str | None]:
@@ -415,12 +419,12 @@ def _config(store: Store, live: Contents, wanted: Mapping[str, Source], destinat
 def _is_ready(request: Request, store: Store, index: ArchiveIndex, chosen: Sequence[ArchivePackage]) -> bool:
     """Whether an earlier run has left the next generation complete, with exactly these packages of this archive."""
     receipt = generation.read_receipt(store.next)
-    if receipt is None or not receipt["archive"] or receipt["ownership"] != request.ownership._asdict():
+    if receipt is None or not receipt.get("archive") or receipt.get("ownership") != request.ownership._asdict():
         return False
     stamp = Stamp(**receipt["archive"])
     same = (stamp.size, stamp.mtime_ns) == (index.size, index.mtime_ns)
     extracted = {package.destination for package in chosen}
-    return same and request.sha256 in (None, stamp.sha256) and set(receipt["extracted"]) == extracted
+    return same and request.sha256 in (None, stamp.sha256) and set(receipt.get("extracted", [])) == extracted
 
 
 def _build(request: Request, store: Store, situation: Situation, planned: Plan, reused: bool) -> str:
@@ -488,13 +492,17 @@ def _records(
 ) -> list[Mapping[str, Any]]:
     records = dict(situation.live.records)
     for package in planned.extract:
+        folder = os.path.join(store.next, package.destination)
+        if not is_there(os.path.join(folder, DATA_READY)):
+            found = f"the {DATA_READY} of {package.label} has gone since it was unpacked"
+            raise UnpackError(folder, found, "the whole package", "Leave this folder alone; run again.")
         records[package.destination] = {
             "name": package.name,
             "destination": package.destination,
             "version": package.version,
             "timestamp": package.timestamp,
             "source": source_digest(package.source),
-            "ready": ready_digest(os.path.join(store.next, package.destination)),
+            "ready": ready_digest(folder),
             "archive": stamp,
         }
     return [records[destination] for destination in sorted(records)]

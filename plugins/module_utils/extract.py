@@ -61,7 +61,7 @@ def extract(
         try:
             return _Pass(file, tree, members, progress).run()
         except OSError as error:
-            # Reads and writes by descriptor do not name their file.
+            # Writes by descriptor do not name their file.
             error.filename = error.filename or tree.current or path
             raise
         finally:
@@ -173,6 +173,16 @@ class _Md5Checker:
             raise self._error
 
     def _run(self) -> None:
+        try:
+            self._hash()
+        except Exception as error:  # whatever it is: nothing counts as verified, and nobody waits for a buffer
+            found = f"the MD5 of its files cannot be computed here: {error}"
+            todo = "Look whether Python's hashlib has MD5 on this host (FIPS mode)."
+            self._error = ExtractError(self._path, found, "a check of each file", todo)
+            while (item := self._work.get()) is not None:
+                self._free.put(item[0])
+
+    def _hash(self) -> None:
         digest = hashlib.md5(usedforsecurity=False)
         while (item := self._work.get()) is not None:
             buffer, segments = item

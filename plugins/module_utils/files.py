@@ -15,6 +15,7 @@ import platform
 import pwd
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -79,16 +80,33 @@ def is_there(path: str) -> bool:
 
     os.path.lexists would also answer no where the disk does not answer at all; raises OSError there.
     """
+    return _mode(path) is not None
+
+
+def is_folder(path: str) -> bool:
+    """Whether it is a folder, and no link to one. Raises OSError where that cannot be told."""
+    return stat.S_ISDIR(_mode(path) or 0)
+
+
+def _mode(path: str) -> int | None:
     try:
-        os.lstat(path)
+        return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+        return None
 
 
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path: str) -> None:
+    """Make a file's content durable."""
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:

@@ -9,6 +9,7 @@ import difflib
 import json
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -92,11 +93,8 @@ def _only_pairs(
 ) -> list[tuple[str, str]]:
     """The pairs in which name and folder fit each other and nobody else."""
     edges = [(name, folder) for name in names for folder in folders if fits(name, folder)]
-    return [
-        (name, folder)
-        for name, folder in edges
-        if sum(name == n for n, f in edges) == 1 and sum(folder == f for n, f in edges) == 1
-    ]
+    of_name, of_folder = (Counter(edge[end] for edge in edges) for end in (0, 1))
+    return [(name, folder) for name, folder in edges if of_name[name] == of_folder[folder] == 1]
 
 
 def _folder_of(file: str, folders: Iterable[str]) -> str | None:

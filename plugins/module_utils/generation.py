@@ -30,7 +30,13 @@ from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import sources_json
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, is_there, remove_tree, write_atomic
+from ansible_collections.ousamg.anno.plugins.module_utils.files import (
+    Ownership,
+    is_folder,
+    is_there,
+    remove_tree,
+    write_atomic,
+)
 
 RECEIPT = ".anno-receipt.json"
 PARTIAL = ".anno-partial.json"
@@ -40,6 +46,8 @@ RECORD = Ownership(0o664)
 
 _RECORD_KEYS = {"name", "destination", "version", "timestamp", "source", "ready", "archive"}
 _STAMP_KEYS = {"path", "size", "mtime_ns", "sha256", "destinations"}
+# Blanks and the like in a path of mountinfo.
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 _KEPT = re.compile(r"(\d{6,})\.(.+)")
 
 
@@ -66,7 +74,7 @@ class Partial(NamedTuple):
 
 
 class Store(NamedTuple):
-    """The paths of one data folder. ``parent`` is the folder whose entry the switch changes."""
+    """The paths of one data folder: its own, the real one, and its state folder's."""
 
     data: str
     state: str
@@ -98,14 +106,16 @@ def open_store(data: str) -> Store:
     path = os.path.realpath(data)
     parent, name = os.path.split(path)
     beside = os.path.join(parent, f".{name}.anno")
-    if not os.path.isdir(path):
+    if not is_folder(path):
         store = Store(path, beside)
         if not is_there(path) and is_there(store.journal):
             return store  # killed between two renames: recover() brings it back
         found = "it is no folder" if is_there(path) else "there is no such folder"
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
-    return Store(path, os.path.join(path, ".anno") if _is_mount_point(path) else beside)
+    within = os.path.join(path, ".anno")
+    # Where another host or a container has mounted it, the lock and the kept generations lie in it.
+    return Store(path, within if is_mount_point(path) or is_there(within) else beside)
 
 
 def read_receipt(folder: str) -> dict[str, Any] | None:
@@ -120,15 +130,27 @@ def read_receipt(folder: str) -> dict[str, Any] | None:
 
 def _is_receipt(value: Any) -> bool:
     """Whether it has what this version of the engine writes (see data_unpack, which fills it)."""
-    if not isinstance(value, dict) or not isinstance(value.get("generation"), str):
+    if not isinstance(value, dict) or not isinstance(value.get("generation"), str) or "/" in value["generation"]:
         return False
     packages = value.get("packages", [])
-    if not isinstance(packages, list) or not all(isinstance(package, dict) for package in packages):
-        return False
-    archives = [value.get("archive"), *(package.get("archive") for package in packages)]
-    return all(package.keys() >= _RECORD_KEYS for package in packages) and all(
-        archive is None or (isinstance(archive, dict) and archive.keys() == _STAMP_KEYS) for archive in archives
+    return (
+        isinstance(packages, list)
+        and all(map(_is_record, packages))
+        and (value.get("archive") is None or _is_stamp(value["archive"]))
     )
+
+
+def _is_record(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() >= _RECORD_KEYS
+        and isinstance(value["destination"], str)
+        and _is_stamp(value["archive"])
+    )
+
+
+def _is_stamp(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == _STAMP_KEYS
 
 
 def write_receipt(folder: str, receipt: Mapping[str, Any], ownership: Ownership) -> None:
@@ -212,14 +234,23 @@ def read_partial(folder: str) -> Partial | None:
         raise GenerationError(path, found, "the JSON that a switch writes", todo) from None
 
 
-def _is_mount_point(path: str) -> bool:
-    """os.path.ismount misses bind mounts of one file system; the kernel's list does not (proc(5), mountinfo)."""
-    if os.path.ismount(path):
-        return True
+def is_mount_point(path: str) -> bool:
+    """Whether something is mounted on a folder, given by its real path.
+
+    os.path.ismount misses bind mounts of one file system; the kernel's list does not (proc(5), mountinfo).
+    """
+    return os.path.ismount(path) or path in _mounts()
+
+
+def mounts_below(path: str) -> list[str]:
+    """What is mounted in a folder, given by its real path."""
+    return sorted(place for place in _mounts() if place.startswith(path + "/"))
+
+
+def _mounts() -> set[str]:
     try:
         with open("/proc/self/mountinfo", "rb") as stream:
-            places = {line.split(b" ")[4] for line in stream}
+            places = [line.split(b" ")[4] for line in stream]
     except FileNotFoundError:
-        return False
-    escaped = os.fsencode(path).replace(b"\\", b"\\134").replace(b" ", b"\\040").replace(b"\t", b"\\011")
-    return escaped.replace(b"\n", b"\\012") in places
+        return set()
+    return {os.fsdecode(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), place)) for place in places}

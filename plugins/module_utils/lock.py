@@ -68,7 +68,11 @@ def _take(path: str, mine: Mapping[str, Any]) -> None:
 
 def write(path: str, holder: Mapping[str, Any]) -> None:
     """Make the lock in one step. Raises FileExistsError where one is there."""
-    os.symlink(json.dumps(holder), path)
+    try:
+        os.symlink(json.dumps(holder), path)
+    except OSError as error:
+        # It names the target too, which is no path.
+        raise OSError(error.errno, error.strerror, path) from None
 
 
 def read(path: str) -> dict[str, Any] | None:
@@ -177,7 +181,7 @@ def _pid_namespace() -> str | None:
 
 def _text_of(path: str) -> str | None:
     try:
-        with open(path, encoding="ascii") as stream:
+        with open(path, encoding="utf-8") as stream:
             return stream.read().strip() or None
     except (OSError, ValueError):
         return None

@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 
-from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there, remove_tree
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there, remove_tree
 
 
 def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
@@ -28,7 +28,7 @@ def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
                 continue
             target = os.path.join(copy, entry.name)
             if entry.is_dir(follow_symlinks=False):
-                if os.path.isdir(target) and not os.path.islink(target):
+                if is_folder(target):
                     os.chmod(target, 0o700)  # it may be as read-only as its original
                 else:
                     _remove(target)
@@ -79,7 +79,7 @@ def _is_same(entry: os.DirEntry[str], target: str) -> bool:
 
 
 def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
+    if is_folder(path):
         remove_tree(path)
     elif is_there(path):
         os.unlink(path)

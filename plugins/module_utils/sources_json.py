@@ -45,8 +45,12 @@ def parse(text: str, path: str) -> dict[str, Source]:
     try:
         value = json.loads(text, parse_float=_Number, parse_int=_Number)
         spans = _entry_texts(text) if isinstance(value, dict) else {}
+        # JSON can write half of a character ("\ud800"), which no file that is made of it can hold.
+        json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise _error(path, "it is nested too deeply") from None
+    except UnicodeEncodeError as error:
+        raise _error(path, f"it has half of a character: {error.object[error.start]!a}") from None
     except json.JSONDecodeError as error:
         raise _error(path, f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     if not isinstance(value, dict):

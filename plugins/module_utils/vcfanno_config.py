@@ -83,16 +83,13 @@ def rebuild(text: str, updates: Sequence[Update], path: str) -> str:
     :param path: for error texts.
     Tables are replaced in place, in their order; new ones follow the package's last one, or the end of the file.
     The same update twice gives the same text. Raises ConfigError for what is not TOML, with line and column, and for
-    a table that cannot be written as TOML.
+    a table that could not be written, or not be read again.
     """
     pieces = _cut(text, path)
     for update in updates:
-        try:
-            pieces = _replace(pieces, update)
-        except TOMLKitError as error:  # a null, which JSON has and TOML has not
-            found = f"a table for {', '.join(str(table['file']) for table in update.tables)} cannot be written: {error}"
-            todo = "Mend the vcfanno list of the package in sources.json; make the package and the archive anew."
-            raise ConfigError(path, found, "text, numbers and lists of them", todo) from None
+        for table in update.tables:
+            _check_table(table, path)
+        pieces = _replace(pieces, update)
     return "".join(piece.text for piece in pieces)
 
 
@@ -196,6 +193,17 @@ def _end_of(text: str) -> str:
 def _syntax_error(path: str, why: str) -> ConfigError:
     todo = "Mend the file, or restore it from a copy that is right."
     return ConfigError(path, f"it is not TOML: {why}", "TOML with [[annotation]] tables", todo)
+
+
+def _check_table(table: Table, path: str) -> None:
+    """Each value is plain: TOML has no null, and makes of an object a table of its own, which :func:`_cut` refuses."""
+    for key, value in table.items():
+        for item in value if isinstance(value, list) else [value]:
+            if not isinstance(item, (str, int, float)):
+                kind = "null" if item is None else "a list in a list" if isinstance(item, list) else "an object"
+                found = f"a table for {table['file']} cannot be written: its {key} is or holds {kind}"
+                todo = "Mend the vcfanno list of the package in sources.json; make the package and the archive anew."
+                raise ConfigError(path, found, "text, numbers and lists of them", todo)
 
 
 def _check(text: str, path: str) -> None:

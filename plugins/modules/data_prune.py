@@ -13,6 +13,7 @@ author: OUS AMG (@ousamg)
 description:
   - Former generations of a data folder are kept to roll back to. This removes the oldest ones. The live one and the
     one that is made ready are not touched.
+  - Like every module that switches it first finishes or undoes a switch that was interrupted.
 options:
   data:
     description: The data folder.
@@ -21,12 +22,12 @@ options:
   keep:
     description:
       - How many former generations are kept, the latest retired first; M(ousamg.anno.data_rollback) returns to that
-        one. With V(0) none is, and there is no way back.
+        one. With V(0) none is, and there is no way back. V(-1) keeps all, and only ends what was interrupted.
     type: int
     default: 2
 attributes:
   check_mode:
-    description: Names what the run then removes.
+    description: Names what the run then removes. Fails where a switch was interrupted.
     support: full
   diff_mode:
     description: Shows the kept generations before and after.
@@ -63,9 +64,12 @@ left:
   elements: str
 """
 
+import sys
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, lock
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
+from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
 
 
 def main() -> None:
@@ -77,15 +81,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     keep = module.params["keep"]
-    if keep < 0:
-        module.fail_json(msg=f"keep: {keep} is negative. Expected: 0 or more. What to do: correct it.")
+    if keep < -1:
+        module.fail_json(msg=f"keep: {keep} is negative. Expected: 0 or more, or -1 for all. What to do: correct it.")
+    keep = sys.maxsize if keep == -1 else keep
     try:
         store = generation.open_store(module.params["data"])
         lock.check(store.lock)
         if module.check_mode:
             data_switch.check_recovered(store)
         before = [former.id for former in generation.kept(store)]
-        if not module.check_mode and (before[keep:] or data_switch.trash(store)):
+        interrupted = is_there(store.journal)
+        if not module.check_mode and (before[keep:] or interrupted or data_switch.trash(store)):
             with data_switch.locked(store, "prune"):
                 before = [former.id for former in generation.kept(store)]
                 data_switch.prune(store, keep)
@@ -96,7 +102,7 @@ def main() -> None:
     diff = {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in kept)}
     if left and not module.check_mode:
         module.warn(f"Not removed, another user's files are in it: {', '.join(left)}. Have root remove it.")
-    module.exit_json(changed=bool(removed), removed=removed, kept=kept, left=left, diff=diff)
+    module.exit_json(changed=bool(removed) or interrupted, removed=removed, kept=kept, left=left, diff=diff)
 
 
 if __name__ == "__main__":

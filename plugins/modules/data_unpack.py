@@ -41,7 +41,8 @@ options:
     elements: path
     default: []
   mode:
-    description: The mode of the files, in octal digits. Folders may be entered by whoever may read them.
+    description: The mode of the files, in octal digits. Folders may be entered by whoever may read them. A package that
+      is in place already keeps its mode, owner and group, because kept generations share its files.
     type: str
     default: "0774"
   owner:
@@ -244,11 +245,12 @@ def main() -> None:
             situation, plan = data_unpack.check(request)
         else:
             situation, plan, outcome = data_unpack.apply(request)
+        result = data_unpack.result(request, situation, plan, outcome)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
     if outcome is not None and outcome.caveat:
         module.warn(outcome.caveat)
-    module.exit_json(**data_unpack.result(request, situation, plan, outcome))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

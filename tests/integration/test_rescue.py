@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +159,27 @@ def test_ansible_playbook_is_killed(site: Site, deploy: Deploy, moment: Callable
     assert entries[broken]["message"] == "interrupted"
     assert entries[broken]["deployment"] == entries[0]["deployment"] != entries[-1]["deployment"]
     assert not (site.staging / "deployments.jsonl.lock").is_symlink()
+
+
+def test_the_switch_itself_was_interrupted(site: Site, deploy: Deploy) -> None:
+    """By a power cut between the exchange and the end of the journal: the same command converges."""
+    state = site.staging / ".data.anno"
+    state.mkdir(exist_ok=True)
+    shutil.copytree(site.data, state / "next")
+    retired = state / "generations/000001.former"
+    retired.parent.mkdir()
+    journal = {
+        "incoming": str(state / "next"),
+        "retired": str(retired),
+        "new": site.data.stat().st_ino,
+        "generation": "new",
+    }
+    (state / "journal.json").write_text(json.dumps(journal))
+    dry = deploy("--check", expect=2)
+    assert "a switch was interrupted here" in dry.text
+    deploy()
+    assert site.version("clinvar") == "20240107"
+    assert retired.is_dir() and not (state / "journal.json").exists()
 
 
 def test_the_process_of_the_module_is_killed(site: Site, deploy: Deploy) -> None:

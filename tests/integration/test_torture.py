@@ -11,7 +11,7 @@ from support_faults import memory_folder
 from torture import matrix, mounts, trace
 from torture.matrix import Tally, Variant
 
-POINTS = 5
+POINTS = 3
 TRACED = pytest.mark.skipif(trace.missing() is not None, reason=str(trace.missing()))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from torture import matrix, mounts, trace
 from torture.matrix import Tally
 
+# Of each line's problems so many are told.
 _SHOWN = 20
 
 
@@ -29,12 +30,11 @@ def main() -> int:
     args.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=args.folder) as disk, _memory(args.folder) as memory:
         tallies = list(_all(Path(disk), Path(memory), args.points))
-    problems = [f"{tally.what}: {problem}" for tally in tallies for problem in tally.problems]
     reads = sum(sum(tally.seen.values()) for tally in tallies)
     minutes = (time.monotonic() - began) / 60
     points = sum(tally.points for tally in tallies)
-    print(f"\n{points} interruptions, {reads} reads meanwhile, {len(problems)} problems, {minutes:.0f} min")
-    print("".join(f"  {problem}\n" for problem in problems[:_SHOWN]), end="")
+    problems = sum(len(tally.problems) for tally in tallies)
+    print(f"\n{points} interruptions, {reads} reads meanwhile, {problems} problems, {minutes:.0f} min")
     return 1 if problems else 0
 
 
@@ -53,7 +53,7 @@ def _all(disk: Path, memory: Path, points: int | None) -> Iterator[Tally]:
         ]
         for job in as_completed(jobs):
             for tally in job.result():
-                print(tally.line(), flush=True)
+                print(tally.line(), *tally.problems[:_SHOWN], sep="\n  ", flush=True)
                 yield tally
 
 

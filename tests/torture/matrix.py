@@ -112,6 +112,7 @@ class Bench(NamedTuple):
 
     def interrupt(self, injected: Iterable[str], tally: Tally) -> tuple[Scene, int, str]:
         """A fresh scene, the work with these interruptions, and a reader all the while."""
+        injected = list(injected)
         scene = self.original.copy(self.run)
         watch = Watch(self.judge, scene.data)
         try:
@@ -121,7 +122,7 @@ class Bench(NamedTuple):
         tally.points += 1
         tally.seen += seen
         if wrong := set(seen) - self.variant.allowed:
-            tally.problems.append(f"a reader found it {', '.join(sorted(wrong))}")
+            tally.problems.append(f"{injected}: a reader found it {', '.join(sorted(wrong))}")
         return scene, done.returncode, done.stdout + done.stderr
 
     def converges(self, scene: Scene) -> Iterator[str]:

@@ -90,11 +90,11 @@ def power_cuts(folder: Path, count: int | None) -> list[Tally]:
     Right after success it is the new one; without the engine's syncs it is not, which tells that this test can tell."""
     tallies = []
     for variant, work in itertools.product(VARIANTS, (worker.UNPACK, worker.ROLLBACK)):
-        with matrix.bench(folder, variant, work) as bench:
+        with matrix.bench(folder, variant, work) as elsewhere:
             name = f"{variant.name}, {work}"
             disk = folder / "disk.img"
             pristine = folder / "pristine.img"
-            _make_image(bench, pristine)
+            bench = _on_image(elsewhere, pristine, disk)
             tally = Tally(f"{name}, power cut")
             half = max(1, count // 2) if count else _MOST_CUTS
             for point in (*sample(bench.building(), half), *sample(bench.switch(), half)):
@@ -136,12 +136,17 @@ def _cut(
         tally.problems += [f"{where}: {problem}" for problem in (*problems, *bench.converges(scene))]
 
 
-def _make_image(bench: Bench, image: Path) -> None:
-    with image.open("wb") as stream:
+def _on_image(bench: Bench, pristine: Path, disk: Path) -> Bench:
+    """Make the image with the scene. The points are those of the work there: how a folder is listed depends on the file
+    system."""
+    with pristine.open("wb") as stream:
         stream.truncate(_IMAGE_BYTES)
-    subprocess.run(["mkfs.ext4", "-q", image], check=True)
-    with _mounted(bench.run, "ext4", str(image), "loop"):
-        bench.original.copy(bench.run / "scene")
+    subprocess.run(["mkfs.ext4", "-q", pristine], check=True)
+    with _mounted(bench.run, "ext4", str(pristine), "loop"):
+        scene = bench.original.copy(bench.run / "scene")
+    subprocess.run(["cp", "--sparse=always", pristine, disk], check=True)
+    with _mounted(bench.run, "ext4", str(disk), "loop"):
+        return bench._replace(points=bench.tracer.points(bench.original.arguments(scene), bench.variant.forced))
 
 
 def _fresh(bench: Bench) -> Scene:

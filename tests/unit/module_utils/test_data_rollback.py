@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_unpack, generation
+from ansible_collections.ousamg.anno.plugins.module_utils.data_place import PlaceError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError
 from sandbox.sites import make, tsd_instance, tsd_root
 from support_tree import contents
+from support_user import as_nobody, world_folder
 
 WAY_BACK = [("clinvar", "20240107", "20230504"), ("hgmd", "2023.4", "2023.1")]
 
@@ -68,3 +71,14 @@ def test_without_keeping_it_is_ready_again(data: Path) -> None:
 def test_one_that_is_not_kept_is_refused(data: Path) -> None:
     with pytest.raises(GenerationError, match="the generation other is not kept"):
         data_rollback.check(str(data), "other")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_a_dry_run_finds_that_the_user_may_not_switch() -> None:
+    with world_folder() as top:
+        former = top / ".data.anno/generations/000001.adopted-x"
+        former.mkdir(parents=True)
+        (former / "sources.json").write_text("{}\n")
+        (top / "data").mkdir()
+        with as_nobody(), pytest.raises(PlaceError, match=f"{top / 'data'}: this user may not write there"):
+            data_rollback.check(str(top / "data"), None)

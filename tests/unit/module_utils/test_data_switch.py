@@ -15,7 +15,13 @@ import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_switch, generation
 from ansible_collections.ousamg.anno.plugins.module_utils.data_switch import EXCHANGE, PACKAGES, RENAMES, Switched
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
-from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, GenerationError, Partial, Store
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
+    PARTIAL,
+    RECEIPT,
+    GenerationError,
+    Partial,
+    Store,
+)
 from ansible_collections.ousamg.anno.plugins.module_utils.lock import LockError
 from support_faults import broken_disk, memory_folder, run_and_kill
 from support_tree import contents, snapshot
@@ -169,6 +175,36 @@ def test_lists_are_never_missing_in_a_partial_switch(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "rename", watching)
     switch(store, PACKAGES)
     assert live(store) == NEW
+
+
+def test_lists_are_on_disk_before_they_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut leaves a name without content, and the recovery takes it for the former file."""
+    store = make(tmp_path, PACKAGES)
+    synced: set[int] = set()
+    kept: list[str] = []
+    rename = os.rename
+
+    def watching(a: str, b: str) -> None:
+        if b.startswith(store.generations) and os.path.isfile(a):
+            assert os.stat(a).st_ino in synced, b
+            kept.append(os.path.basename(b))
+        rename(a, b)
+
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.add(os.fstat(fd).st_ino))
+    monkeypatch.setattr(os, "rename", watching)
+    switch(store, PACKAGES)
+    assert kept == [PARTIAL, *LISTS]
+
+
+def test_a_list_that_is_a_link_is_kept_as_what_it_says(tmp_path: Path) -> None:
+    store = make(tmp_path, PACKAGES)
+    os.rename(tmp_path / "data/sources.json", tmp_path / "elsewhere")
+    (tmp_path / "data/sources.json").symlink_to("../elsewhere")
+    switch(store, PACKAGES)
+    former = Path(generation.find(store, None).path)
+    assert (former / "sources.json").read_text() == "old"
+    switch(store, PACKAGES, str(former))
+    assert live(store) == OLD
 
 
 # Killed at every step
@@ -468,9 +504,10 @@ def test_a_dry_run_tells_of_an_interrupted_switch(tmp_path: Path) -> None:
     assert live(store) == NEW
 
 
-def test_a_journal_of_somebody_else_is_not_guessed_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "5", '{"incoming": "x"}'])
+def test_a_journal_of_somebody_else_is_not_guessed_at(tmp_path: Path, text: str) -> None:
     store = make(tmp_path, EXCHANGE)
-    Path(store.state, "journal.json").write_text("{")
+    Path(store.state, "journal.json").write_text(text)
     with pytest.raises(GenerationError, match="cannot be read"), data_switch.locked(store, "x"):
         pass
     assert live(store) == OLD

@@ -141,6 +141,35 @@ def test_the_wrong_md5_of_an_empty_last_file(tmp_path: Path, root: Path) -> None
         run(path, root, {"empty": "0" * 32})
 
 
+def test_without_md5_nothing_counts_as_verified(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(**_: Any) -> None:
+        raise ValueError("disabled for FIPS")
+
+    path = write(tmp_path, tar.entry("a", "x"))
+    monkeypatch.setattr(hashlib, "md5", missing)
+    with pytest.raises(ExtractError, match="disabled for FIPS"):
+        run(path, root, {"a": "0" * 32})
+
+
+def test_a_disk_that_cannot_be_read_names_the_archive(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 1000)
+    path = write(tmp_path, tar.entry("a", "x" * 9000))
+    members = read(path)
+    readv = os.readv
+
+    def broken(fd: int, buffers: Any) -> int:
+        if os.lseek(fd, 0, os.SEEK_CUR) == 3000:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return readv(fd, buffers)
+
+    monkeypatch.setattr(os, "readv", broken)
+    with pytest.raises(OSError, match=r"a\.tar") as caught:
+        run(path, root, members=members)
+    assert caught.value.filename == path
+
+
 def test_an_archive_that_shrinks_while_it_is_read(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,3 +187,21 @@ def test_names_of_owners() -> None:
 @pytest.mark.parametrize(("mode", "folder"), [(0o774, 0o775), (0o640, 0o750), (0o600, 0o700), (0o444, 0o555)])
 def test_the_mode_of_folders(mode: int, folder: int) -> None:
     assert Ownership(mode).folder_mode == folder
+
+
+def test_what_is_there_and_what_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "link").symlink_to(tmp_path)
+    found = {name: (files.is_there(str(tmp_path / name)), files.is_folder(str(tmp_path / name)))
+             for name in (".", "file", "dangling", "link", "none", "file/below")}  # fmt: skip
+    assert found == {".": (True, True), "file": (True, False), "dangling": (True, False), "link": (True, False),
+                     "none": (False, False), "file/below": (False, False)}  # fmt: skip
+
+    def broken(path: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(os, "lstat", broken)
+    for look in (files.is_there, files.is_folder):
+        with pytest.raises(OSError, match="Input/output error"):
+            look(str(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 import support_tar as tar
 from ansible_collections.ousamg.anno.plugins.module_utils import folder_names
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import ArchiveIndex, inspect_archive
-from ansible_collections.ousamg.anno.plugins.module_utils.folder_names import DatasetsError
+from ansible_collections.ousamg.anno.plugins.module_utils.folder_names import DatasetsError, Ready, name_folders
+from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
 
 
 def inspect(tmp_path: Path, content: bytes, *datasets: str) -> ArchiveIndex:
@@ -79,3 +81,12 @@ def test_what_stays_ambiguous_is_called_by_its_path(tmp_path: Path) -> None:
     assert [package.label for package in index.packages] == ["yyy", "zzz"]
     assert [package.version for package in index.packages] == ["1", "1"]
     assert [package.source for package in index.packages] == [None, None]
+
+
+def test_many_packages_of_one_version_are_no_trouble() -> None:
+    """Each name fits each folder: no more time than for the comparisons themselves (it took minutes)."""
+    sources = {f"a{number:03}": Source("{}", {}, "1", None) for number in range(150)}
+    ready = {f"v/z{number:03}": Ready("1", None) for number in range(150)}
+    begin = time.process_time()
+    assert set(name_folders(list(sources), sources, ready, {}).values()) <= {*sources, None}
+    assert time.process_time() - begin < 10

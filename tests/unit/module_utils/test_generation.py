@@ -68,8 +68,8 @@ def test_a_receipt_that_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_the_kernel_tells_of_mounts() -> None:
-    assert generation._is_mount_point("/proc")
-    assert not generation._is_mount_point("/proc/self")
+    assert generation.is_mount_point("/proc")
+    assert not generation.is_mount_point("/proc/self")
 
 
 @NEEDS_MOUNT
@@ -86,6 +86,28 @@ def test_a_bind_mount_keeps_its_state_inside(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert run.stdout.strip() == f"{tmp_path / 'the data'}/.anno True", run.stderr
+
+
+def test_a_state_that_lies_within_is_everybodys(tmp_path: Path) -> None:
+    """A container has mounted the folder and works there: who sees no mount point meets the same lock."""
+    (tmp_path / "data/.anno").mkdir(parents=True)
+    assert generation.open_store(str(tmp_path / "data")).state == str(tmp_path / "data/.anno")
+
+
+@NEEDS_MOUNT
+def test_what_is_mounted_below(tmp_path: Path) -> None:
+    place = tmp_path / "data" / "a b"
+    place.mkdir(parents=True)
+    code = (
+        "from ansible_collections.ousamg.anno.plugins.module_utils import generation; import sys;"
+        "print(generation.mounts_below(sys.argv[1]), generation.is_mount_point(sys.argv[1]))"
+    )
+    run = subprocess.run(
+        [*UNSHARE, "sh", "-c", 'mount --bind "$1" "$2" && exec "$3" -c "$4" "$1"', "sh",
+         tmp_path / "data", place, sys.executable, code],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert run.stdout.strip() == f"['{place}'] False", run.stderr
 
 
 def test_the_mark_of_a_partial_generation(tmp_path: Path) -> None:
@@ -107,6 +129,9 @@ def test_the_mark_of_a_partial_generation(tmp_path: Path) -> None:
         '{"generation": "g", "packages": {}}',
         '{"generation": "g", "packages": [{"name": "clinvar"}]}',
         '{"generation": "g", "archive": {"sha256": "0"}}',
+        '{"generation": "../g"}',
+        '{"generation": "g", "packages": [{"name": "a", "destination": "a", "version": "1", "timestamp": "", '
+        '"source": "", "ready": "", "archive": null}]}',
         "{",
     ],
 )

@@ -174,6 +174,9 @@ def test_a_process_that_is_hidden_may_be_alive(path: str, monkeypatch: pytest.Mo
 def test_a_lock_from_before_a_reboot_is_taken_over(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pid and start time may be those of a process of this boot."""
     monkeypatch.setattr(lock, "_FIRST_NAMESPACE", lock._pid_namespace())
+    # A minimal system has no machine-id.
+    Path(f"{path}.machine").write_text("3d1219c7")
+    monkeypatch.setattr(lock, "_MACHINE", f"{path}.machine")
     write(path, boot="another-boot")
     lock.check(path)
     with lock.held(path, "second"):
@@ -278,6 +281,13 @@ def test_a_lock_that_another_host_takes_in_that_instant(path: str, monkeypatch: 
     with pytest.raises(LockError, match="@beta"), lock.held(path, "x"):
         pass
     assert (lock.read(path) or {})["host"] == "beta"
+
+
+def test_a_folder_that_is_no_more_names_the_lock_and_not_what_it_says(tmp_path: Path) -> None:
+    place = str(tmp_path / "gone/lock")
+    with pytest.raises(FileNotFoundError) as caught:
+        lock.write(place, {"host": "here"})
+    assert (caught.value.filename, caught.value.filename2) == (place, None)
 
 
 def test_a_long_purpose_fits_into_a_link(path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -88,3 +89,22 @@ def test_everything_else_is_removed(live: Path) -> None:
     assert sorted(snapshot(live)) == ["a", "a/b", "a/b/file"]
     mirror.remove_others(str(live), keep=set())
     assert list(live.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_looked_at_is_not_made_anew(
+    live: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept in it would be gone: os.path.isdir() says no of a disk that does not answer."""
+    (copy / "a/kept").mkdir(parents=True)
+    lstat = os.lstat
+
+    def broken(path: str) -> os.stat_result:
+        if path == str(copy / "a"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return lstat(path)
+
+    monkeypatch.setattr(os, "lstat", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        mirror.link_tree(str(live), str(copy), keep={"a/kept"})
+    monkeypatch.undo()
+    assert (copy / "a/kept").is_dir()

@@ -69,6 +69,8 @@ def test_no_entries(text: str) -> None:
         ('{"a": {"vcfanno": [{"fields": []}]}}', "vcfanno of 'a'"),
         ('{"a": {"vcfanno": [{"file": 1}]}}', "vcfanno of 'a'"),
         ('{"a":' * 100_000, "nested too deeply|not JSON"),
+        ('{"a": {"version": "\\ud800"}}', r"half of a character: '\\ud800'"),
+        ('{"a\\udc00": {}}', "half of a character"),
         ('{"a": {"b": ' + "[" * 100_000 + "]" * 100_000 + "}}", "nested too deeply"),
     ],
 )  # fmt: skip

@@ -202,8 +202,8 @@ def test_parse_gives_plain_values(reader: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("text", ["", '[[annotation]]\nfile = "variantDBs/clinvar/1"\n'])
-@pytest.mark.parametrize("value", [None, [None], {"a": None}])
-def test_a_value_that_toml_does_not_have_is_refused(text: str, value: Any) -> None:
+@pytest.mark.parametrize("value", [None, [None], {"a": None}, {}, [{"a": 1}], [["a"]]])
+def test_a_value_that_toml_does_not_have_or_that_is_no_value_of_vcfanno_is_refused(text: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=r"variantDBs/clinvar/2"):
         vcfanno_config.rebuild(text, [update({"file": "variantDBs/clinvar/2", "fields": value})], "config")
 

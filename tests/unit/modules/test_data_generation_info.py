@@ -34,7 +34,9 @@ def test_after_two_unpacks_and_a_rollback(run_module: Run, tmp_path: Path, strat
     assert oldest["returnable"] and oldest["base"] == (live["id"] if strategy == "packages" else None)
     assert run_module("data_rollback", {**data, "to": oldest["id"]}, check=True)["generation"] == oldest["id"]
     assert (found["interrupted"], found["lock"], found["leftovers"]) == (None, None, [])
-    assert sum(g["exclusive_bytes"] for g in found["generations"]) < found["disk_bytes"]
+    alone = sum(g["exclusive_bytes"] for g in found["generations"])
+    # Partial generations share no file, and a file system in memory counts no folder.
+    assert alone <= found["disk_bytes"] if strategy == "packages" else alone < found["disk_bytes"]
 
 
 def test_what_is_wrong_is_told(run_module: Run, tmp_path: Path) -> None:

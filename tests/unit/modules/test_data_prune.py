@@ -38,6 +38,11 @@ def test_the_oldest_go(run_module: Run, data: Path) -> None:
     assert (again["changed"], again["removed"]) == (False, [])
 
 
+def test_all_are_kept(run_module: Run, data: Path) -> None:
+    done = run_module("data_prune", {"data": str(data), "keep": -1})
+    assert (done["changed"], done["kept"]) == (False, ["g10", "g2", "g1"])
+
+
 def test_what_a_killed_run_left_is_removed(run_module: Run, data: Path) -> None:
     left = data.parent / ".data.anno/trash.000001.g1"
     left.mkdir()
@@ -46,6 +51,23 @@ def test_what_a_killed_run_left_is_removed(run_module: Run, data: Path) -> None:
     assert (found["changed"], found["left"]) == (False, [str(left)])
     assert run_module("data_prune", {"data": str(data), "keep": 3})["left"] == []
     assert not left.exists()
+
+
+def test_an_interrupted_switch_is_ended_first(run_module: Run, data: Path) -> None:
+    """Killed between the exchange and the retirement of what was live."""
+    following = data.parent / ".data.anno/next"
+    following.mkdir()
+    (following / "sources.json").write_text("{}\n")
+    retired = data.parent / ".data.anno/generations/000011.former"
+    journal = {"incoming": str(following), "retired": str(retired), "new": data.stat().st_ino, "generation": "new"}
+    (data.parent / ".data.anno/journal.json").write_text(json.dumps(journal))
+    before = snapshot(data.parent)
+    assert "a switch was interrupted" in run_module("data_prune", {"data": str(data), "keep": 9}, check=True)["found"]
+    assert snapshot(data.parent) == before
+    done = run_module("data_prune", {"data": str(data), "keep": 9})
+    assert (done["changed"], done["removed"], done["kept"][0]) == (True, [], "former")
+    assert (retired / "sources.json").exists()
+    assert not run_module("data_prune", {"data": str(data), "keep": 9})["changed"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
@@ -87,7 +109,7 @@ def test_none_need_be_kept(run_module: Run, data: Path) -> None:
 
 
 def test_what_is_wrong_is_told(run_module: Run, data: Path) -> None:
-    assert "negative" in run_module("data_prune", {"data": str(data), "keep": -1})["msg"]
+    assert "negative" in run_module("data_prune", {"data": str(data), "keep": -2})["msg"]
     missing = run_module("data_prune", {"data": str(data) + "-gone"})
     assert missing.failed
     assert "no such folder" in missing["msg"]

@@ -419,6 +419,31 @@ def test_a_mount_point_is_switched_by_packages(site: Site) -> None:
     assert os.listdir(real / ".anno") == ["generations"]
 
 
+@NEEDS_MOUNT
+def test_an_exchange_would_take_along_what_is_mounted_below(site: Site) -> None:
+    """An empty file system has no file that could not be linked."""
+    (site.data / "volume").mkdir()
+    script = (
+        "import json, os, sys\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership\n"
+        "request = data_unpack.Request(sys.argv[1], sys.argv[2], Ownership(0o774))\n"
+        "foreseen = data_unpack.result(request, *data_unpack.check(request), None)\n"
+        "result = data_unpack.result(request, *data_unpack.apply(request))\n"
+        "mounted = os.path.ismount(sys.argv[2] + '/volume')\n"
+        "print(json.dumps([foreseen['strategy'], result['strategy'], result['caveat'], mounted]))\n"
+    )
+    run = subprocess.run(
+        [*UNSHARE, "sh", "-c", 'mount -t tmpfs none "$2/volume" && exec "$3" -c "$4" "$1" "$2"', "sh", site.archive,
+         site.data, sys.executable, script],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    foreseen, strategy, caveat, mounted = json.loads(run.stdout)
+    assert (foreseen, strategy, mounted) == ("packages", "packages", True)
+    assert f"{site.data}/volume is a mount point, which an exchange would take along" in caveat
+
+
 def test_generations_are_kept_and_go(site: Site, unpack: Run) -> None:
     unpack(packages=["clinvar"])
     unpack(packages=["seqrepo"])
@@ -520,6 +545,23 @@ def test_a_config_that_is_no_toml(site: Site, fails: Run) -> None:
 def test_lists_that_are_no_text(site: Site, fails: Run) -> None:
     (site.data / "sources.json").write_bytes(b"{\xff")
     fails(r"data/sources.json: it is not UTF-8 \(byte 1\)")
+
+
+def test_what_is_ready_cannot_be_read(site: Site, unpack: Run, run_module: Run) -> None:
+    """By a version of another time, or with an editor: it counts as not ready, or is told."""
+    unpack()
+    following = site.data.parent / ".data.anno/next"
+    following.mkdir()
+    (following / ".anno-receipt.json").write_text('{"generation": "x"}')
+    (site.data / CLINVAR / "DATA_READY").write_text("version: by hand\n")
+    assert unpack(dry=False, check=True)["planned"]
+    unpack()
+    (site.data / "vcfanno_config.toml").write_text("")
+    following.mkdir()
+    (following / ".anno-receipt.json").write_text('{"generation": "x"}')
+    (following / ".anno-partial.json").write_text("{")
+    result = run_module("data_unpack", {"src": str(site.archive), "data": str(site.data)}, check=True)
+    assert result.failed and "partial generation" in result["found"]
 
 
 def test_without_tomlkit(site: Site, fails: Run, monkeypatch: pytest.MonkeyPatch) -> None:
