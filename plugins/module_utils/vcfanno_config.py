@@ -68,8 +68,7 @@ def parse(text: str, path: str) -> dict[str, Any]:
     """
     if _fast_loads is None:
         _require_tomlkit(path)
-        _check(text, path)
-        return dict(tomlkit.parse(text).unwrap())
+        return _check(text, path).unwrap()
     try:
         return _fast_loads(text)
     except (ValueError, RecursionError) as error:
@@ -206,14 +205,17 @@ def _check_table(table: Table, path: str) -> None:
                 raise ConfigError(path, found, "text, numbers and lists of them", todo)
 
 
-def _check(text: str, path: str) -> None:
+def _check(text: str, path: str) -> tomlkit.TOMLDocument:
+    """The file as tomlkit reads it."""
     try:
-        tables = tomlkit.parse(text).get(_KEY)
+        document = tomlkit.parse(text)
     except TOMLKitError as error:
         # tomlkit reads a NUL where the text ends within a value.
         ended = repr("\0") in str(error) and "\0" not in text
         why = f"it ends in the middle of a value, {_end_of(text)}" if ended else str(error)
         raise _syntax_error(path, why) from None
+    tables = document.get(_KEY)
     if tables is not None and not isinstance(tables, AoT):
         found = f"{_KEY} is written as one inline array"
         raise ConfigError(path, found, f"tables that begin with [[{_KEY}]]", "Write each table under its own header.")
+    return document
