@@ -22,14 +22,16 @@ def missing() -> str | None:
     return None
 
 
-def _children(parent: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has just ended
-            number, _, rest = path.read_text(errors="replace").partition(" ")
-            if int(rest.rpartition(")")[2].split()[1]) == parent:
-                found.append(int(number))
-    return found
+def _owners(port: int) -> list[int]:
+    """The processes that hold a socket whose own end is this port of IPv4."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]" for row in rows if int(row[1].rpartition(":")[2], 16) == port and row[9] != "0"}
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it has just ended, or is somebody else's
+            if str(path.readlink()) in sockets:
+                found.add(int(path.parts[2]))
+    return sorted(found)
 
 
 class Server:
@@ -80,11 +82,14 @@ class Server:
         """End it and cut off the connections, as when the network goes."""
         if self._process is None:
             return
-        # Its list of children in /proc is no reliable one while they change.
-        self._process.send_signal(signal.SIGSTOP)
-        for connection in _children(self._process.pid):
-            os.kill(connection, signal.SIGKILL)
-        self._process.kill()
+        deadline = time.monotonic() + 20
+        while owners := _owners(self._port):
+            for process in owners:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the connections of sshd do not end: {owners}")
+            time.sleep(0.02)
         self._process.wait()
         self._process = None
 

@@ -118,10 +118,12 @@ def test_work_goes_on_without_its_connection(archive: Path, tmp_path: Path) -> N
     written = tmp_path / ".data.anno/next/big/zeros"
     with support_sshd.Server(tmp_path / "sshd") as server:
         run = unpack(archive, data, server.variables())
-        wait_for(written.exists, run, data)
+        # By then it has told how far it is.
+        wait_for(lambda: written.exists() and written.stat().st_size > 16 << 20, run, data)
         worker = holder(tmp_path)
         os.kill(worker, signal.SIGSTOP)
         try:
+            wait_for(lambda: "[tsd] unpack big" in output_of(data).read_text(), run, data)
             server.stop()
             lost = "[tsd] the connection is lost, the work goes on there; trying again …"
             wait_for(lambda: lost in output_of(data).read_text(), run, data)
