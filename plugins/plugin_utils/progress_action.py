@@ -91,7 +91,7 @@ class ProgressAction(ActionBase):
             text = line(told) if told else ""
             if text and (time.monotonic() - shown >= _SHOW_EVERY or (done and text != last)):
                 shown, last = time.monotonic(), text
-                display.display(f"[{self._host}] {text}")
+                self._say(text)
             # Where the module leaves no result, Ansible's wrapper puts its own there, with the command and a traceback.
             if "cmd" in outcome or (not done and not process.strip()):
                 return self._died(result, str(outcome.get("stderr") or ""))
@@ -109,7 +109,7 @@ class ProgressAction(ActionBase):
             except AnsibleConnectionFailure as error:
                 if broken is None:
                     broken = time.monotonic()
-                    display.display(f"[{self._host}] the connection is lost, the work goes on there; trying again …")
+                    self._say("the connection is lost, the work goes on there; trying again …")
                     display.vv(str(error))
                 if time.monotonic() - broken > _PATIENCE:
                     return None
@@ -118,9 +118,13 @@ class ProgressAction(ActionBase):
                 time.sleep(_RETRY)
                 continue
             if broken is not None:
-                display.display(f"[{self._host}] connected again after {duration(time.monotonic() - broken)}")
+                self._say(f"connected again after {duration(time.monotonic() - broken)}")
             # ssh with a terminal ends lines as terminals do.
             return {**answer, "stdout": answer["stdout"].replace("\r\n", "\n")}
+
+    def _say(self, text: str) -> None:
+        # Where the output is a file or a pipe, Python keeps stdout back until 8 KiB are together; never so stderr.
+        display.display(f"[{self._host}] {text}", stderr=True)
 
     def _lost(self, result: str) -> dict[str, Any]:
         found = f"{self._host} has not answered for {duration(_PATIENCE)}; {self._task.action} works on there by itself"
