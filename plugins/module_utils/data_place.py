@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import generation, trash
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there
@@ -59,7 +59,7 @@ def check_space(store: Store, files: int, total: int) -> None:
     # The state folder is on the same file system, but may not be there yet; what lies above may be another one's.
     status = os.statvfs(store.data)
     # What a killed run left is removed before anything is unpacked.
-    free = status.f_bavail * status.f_frsize + sum(_own_bytes(path) for path in (store.next, *data_switch.trash(store)))
+    free = status.f_bavail * status.f_frsize + sum(_own_bytes(path) for path in (store.next, *trash.paths(store)))
     # Half a block is lost per file on average; the lists and the links' folders are small beside that.
     needed = total + files * _FS_BLOCK
     if needed > free:

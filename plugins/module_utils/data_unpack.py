@@ -27,6 +27,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     lock,
     mirror,
     sources_json,
+    trash,
     unowned,
     vcfanno_config,
 )
@@ -37,6 +38,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
     inspect_archive,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import (
+    LISTS,
     Change,
     Contents,
     ready_digest,
@@ -60,8 +62,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.unowned import Unowned
 AUTO = "auto"
 STRATEGIES = (AUTO, data_switch.RENAMES, data_switch.PACKAGES)
 
-# Written anew for each generation; everything else at the top level is taken over.
-_LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 50  # of the paths that belong to no package
@@ -228,6 +228,7 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
         "notes": [*unowned.notes(plan.unowned), *plan.doubts],
         "reused": bool(outcome and outcome.reused),
         "removed": list(outcome.removed) if outcome else [],
+        "left": trash.paths(situation.store),
         # What is only made ready changes nothing that is live.
         "diff": diff(plan, situation.live) if request.activate else [],
     }
@@ -270,7 +271,7 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
     """Do it. On any failure the live generation is as it was, and what was half built is removed."""
     store = generation.open_store(request.data)
     with data_switch.locked(store, f"unpack {os.path.basename(request.src)}"):
-        data_switch.empty_trash(store)  # its room is needed
+        trash.empty(store)  # its room is needed
         situation = inspect(request)
         planned = plan(request, situation)
         removed: list[str] = []
@@ -283,7 +284,7 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
         try:
             built = _build(request, store, situation, planned, reused)
         except BaseException:
-            generation.remove_next(store)
+            trash.remove_next(store)
             raise
         if not request.activate:
             return situation, planned, Outcome(built, None, None, reused, ())
@@ -435,19 +436,19 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
     if staged is not None:
         stamp: dict[str, Any] | None = staged["archive"]
     else:
-        generation.remove_next(store)
+        trash.remove_next(store)
         os.mkdir(store.next, 0o700)
         stamp = _unpack(request, store, situation.archive, planned) if situation.archive else former.get("archive")
     if situation.archive is not None and request.validate:
         archive_tables.check(situation.archive.path, _tables(planned.extract), store.next)
     why = _why_by_packages(request, store) or _take_over(store, destinations)
     mirror.copy_attributes(store.data, store.next)
-    for name, text in zip(_LISTS, (planned.sources_text, planned.config_text)):
+    for name, text in zip(LISTS, (planned.sources_text, planned.config_text)):
         if text:
             write_atomic(os.path.join(store.next, name), text.encode(), request.ownership)
     if why is not None:
         data_place.check_parts(store, destinations)
-        partial = Partial((*_LISTS, RECEIPT), tuple(destinations), generation.id_of(store.data), why)
+        partial = Partial((*LISTS, RECEIPT), tuple(destinations), generation.id_of(store.data), why)
         generation.mark_partial(store.next, partial)
     name = staged["generation"] if staged else _new_id(stamp)
     receipt = {
@@ -515,7 +516,7 @@ def _take_over(store: Store, replaced: Sequence[str]) -> str | None:
     nothing but the replaced packages is left in the next generation, and the clause that says why is returned.
     """
     try:
-        mirror.link_tree(store.data, store.next, keep={*replaced, *_LISTS, RECEIPT})
+        mirror.link_tree(store.data, store.next, keep={*replaced, *LISTS, RECEIPT})
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise

@@ -20,7 +20,6 @@ permissions do not allow hard links, or ``data`` cannot be renamed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -34,7 +33,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     Ownership,
     is_folder,
     is_there,
-    remove_tree,
     write_atomic,
 )
 
@@ -204,13 +202,6 @@ def find(store: Store, to: str | None) -> Kept:
         todo = "Choose one of those that are kept."
         raise GenerationError(store.data, f"the generation {to} is not kept", f"one of: {names}", todo)
     return chosen
-
-
-def remove_next(store: Store) -> None:
-    """Remove a generation that was being built: first its receipt, so that half of it never counts as complete."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        os.unlink(os.path.join(store.next, RECEIPT))
-    remove_tree(store.next)
 
 
 def mark_partial(folder: str, partial: Partial) -> None:

@@ -67,7 +67,7 @@ left:
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, lock
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, lock, trash
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
 
@@ -91,17 +91,17 @@ def main() -> None:
             data_switch.check_recovered(store)
         before = [former.id for former in generation.kept(store)]
         interrupted = is_there(store.journal)
-        if not module.check_mode and (before[keep:] or interrupted or data_switch.trash(store)):
+        if not module.check_mode and (before[keep:] or interrupted or trash.paths(store)):
             with data_switch.locked(store, "prune"):
                 before = [former.id for former in generation.kept(store)]
                 data_switch.prune(store, keep)
-        left = data_switch.trash(store)
+        left = trash.paths(store)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
     kept, removed = before[:keep], before[keep:]
     diff = {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in kept)}
     if left and not module.check_mode:
-        module.warn(f"Not removed, another user's files are in it: {', '.join(left)}. Have root remove it.")
+        module.warn(trash.warning(left))
     module.exit_json(changed=bool(removed) or interrupted, removed=removed, kept=kept, left=left, diff=diff)
 
 
