@@ -62,7 +62,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.unowned import Unowned
 AUTO = "auto"
 STRATEGIES = (AUTO, data_switch.RENAMES, data_switch.PACKAGES)
 
-_NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 50  # of the paths that belong to no package
 
@@ -103,18 +102,19 @@ class Stamp(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """What inspect found. ``archive`` is None where every wanted package is already in place."""
+    """What inspect found. ``archive`` is None where every wanted package is already in place; ``kept`` are the ids of
+    the former generations, the latest first."""
 
     store: Store
     live: Contents
     archive: ArchiveIndex | None
-    surplus: int
+    kept: tuple[str, ...]
 
 
 class Plan(NamedTuple):
     """What is to be done. ``extract`` are the packages to unpack; the two texts are those of the next generation.
 
-    ``reasons`` is empty when there is nothing to do; ``surplus`` counts the kept generations that are to go;
+    ``reasons`` is empty when there is nothing to do; ``removed`` are the former generations that are to go, by id;
     ``unowned`` is what no package owns, and is taken over as it is; ``doubts`` are about the archive's tables.
     """
 
@@ -125,7 +125,7 @@ class Plan(NamedTuple):
     config_text: str
     files: int
     bytes: int
-    surplus: int
+    removed: tuple[str, ...]
     unowned: Unowned
     doubts: tuple[str, ...]
 
@@ -150,9 +150,7 @@ def inspect(request: Request) -> Situation:
     store = generation.open_store(request.data)
     live = data_folder.read_contents(store.data)
     index = None if _in_place(request, live, store) else _index(request)
-    keep = request.keep_generations
-    surplus = 0 if keep is None else max(0, len(generation.kept(store)) - keep)
-    return Situation(store, live, index, surplus)
+    return Situation(store, live, index, tuple(former.id for former in generation.kept(store)))
 
 
 def plan(request: Request, situation: Situation) -> Plan:
@@ -160,7 +158,7 @@ def plan(request: Request, situation: Situation) -> Plan:
 
     Raises UnpackError or PlaceError where the archive cannot go into this data folder.
     """
-    store, live, index, surplus = situation
+    store, live, index, _kept = situation
     if index is None:
         records = sorted(_wanted_records(request, live), key=_label)
         wanted = {record["name"]: live.sources[record["name"]] for record in records if record["name"]}
@@ -192,8 +190,19 @@ def plan(request: Request, situation: Situation) -> Plan:
     reasons = [f"{change.name}: {change.before or 'new'} → {change.after}" for change in changes if chosen]
     if not chosen and config != live.config_text:
         reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
+    if reasons:
+        data_place.check_ownership(request.ownership)
+    removed = _to_go(request, situation, bool(reasons))
     left = unowned.inspect(store.data, live, [package.destination for package in chosen])
-    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, surplus, left, tuple(doubts))
+    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, removed, left, tuple(doubts))
+
+
+def _to_go(request: Request, situation: Situation, switched: bool) -> tuple[str, ...]:
+    """The former generations that are more than are to be kept; a switch makes one more."""
+    if not request.activate or request.keep_generations is None:
+        return ()
+    latest = (generation.id_of(situation.store.data),) if switched else ()
+    return (*latest, *situation.kept)[request.keep_generations :]
 
 
 def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
@@ -204,7 +213,8 @@ def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
 
 def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome | None) -> dict[str, Any]:
     """What the module returns; ``outcome`` is None for a dry run."""
-    planned = bool(plan.reasons) or bool(plan.surplus and request.activate)
+    planned = bool(plan.reasons or plan.removed)
+    surplus = [] if plan.reasons else [f"generation {name}: kept → removed" for name in plan.removed]
     live_id = generation.id_of(situation.store.data)
     strategy = caveat = None
     if outcome is not None:
@@ -214,7 +224,7 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
     return {
         "changed": planned,
         "planned": planned,
-        "reasons": list(plan.reasons),
+        "reasons": [*plan.reasons, *surplus],
         "packages": [change._asdict() for change in plan.changes],
         "files": plan.files,
         "bytes": plan.bytes,
@@ -227,7 +237,7 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
         "unready": list(plan.unowned.unready),
         "notes": [*unowned.notes(plan.unowned), *plan.doubts],
         "reused": bool(outcome and outcome.reused),
-        "removed": list(outcome.removed) if outcome else [],
+        "removed": list(outcome.removed if outcome else plan.removed),
         "left": trash.paths(situation.store),
         # What is only made ready changes nothing that is live.
         "diff": diff(plan, situation.live) if request.activate else [],
@@ -517,11 +527,9 @@ def _take_over(store: Store, replaced: Sequence[str]) -> str | None:
     """
     try:
         mirror.link_tree(store.data, store.next, keep={*replaced, *LISTS, RECEIPT})
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
+    except mirror.NoLinksError as error:
         mirror.remove_others(store.next, keep=set(replaced))
-        why = f"hard links to what is live are not to be had ({errno.errorcode[error.errno]} at {error.filename})"
+        why = f"hard links to what is live are not to be had ({errno.errorcode[error.errno or 0]} at {error.filename})"
         if error.errno == errno.EPERM:
             # proc(5), protected_hardlinks; also chattr +i
             why += ": the kernel refuses them for files that this user neither owns nor may write"
