@@ -178,12 +178,12 @@ def check_recovered(store: Store) -> None:
 
 
 def prune(store: Store, keep: int) -> list[str]:
-    """Remove the oldest kept generations until ``keep`` are left; returns the ids of those removed.
+    """Remove kept generations until ``keep`` are left (see generation.retention); returns the ids of those removed.
 
     Each is renamed first, so that an interrupted removal leaves no half generation to return to. With 0 nothing is
     left to return to. What cannot be removed (a folder of another user in it) stays in the trash.
     """
-    surplus = generation.kept(store)[keep:]
+    surplus = generation.surplus(store, keep)
     for former in surplus:
         trash.discard(store, former.path)
         trash.empty(store)

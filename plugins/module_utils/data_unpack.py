@@ -201,8 +201,11 @@ def _to_go(request: Request, situation: Situation, switched: bool) -> tuple[str,
     """The former generations that are more than are to be kept; a switch makes one more."""
     if not request.activate or request.keep_generations is None:
         return ()
-    latest = (generation.id_of(situation.store.data),) if switched else ()
-    return (*latest, *situation.kept)[request.keep_generations :]
+    live = generation.id_of(situation.store.data)
+    former = (live, *situation.kept) if switched else situation.kept
+    # What is built now is newer than all of them.
+    order = generation.retention("" if switched else live, former)
+    return tuple(former[number] for number in sorted(order[request.keep_generations :]))
 
 
 def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ _RECORD_KEYS = {"name", "destination", "version", "timestamp", "source", "ready"
 _STAMP_KEYS = {"path", "size", "mtime_ns", "sha256", "destinations"}
 # Blanks and the like in a path of mountinfo.
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
+_TIME = re.compile(rf"(?:{ADOPTED})?(\d{{8}}T\d{{9}}Z)")
 _KEPT = re.compile(r"(\d{6,})\.(.+)")
 
 
@@ -166,6 +167,31 @@ def kept(store: Store) -> list[Kept]:
     matches = (match for match in map(_KEPT.fullmatch, names) if match)
     found = (Kept(int(match[1]), match[2], os.path.join(store.generations, match[0])) for match in matches)
     return sorted(found, reverse=True)
+
+
+def retention(live: str, former: Sequence[str]) -> list[int]:
+    """In which order kept generations are worth keeping, as positions in ``former`` (ids, the latest retired first).
+
+    First the one that a rollback returns to. Then, the latest first, those that a deployment has replaced; last those
+    that were rolled back from: retired before, or by, one that is older than they are, as the times in the ids tell.
+    """
+    made = [_made(name) for name in (live, *former)]
+    withdrawn = [any("" < other < mine for other in made[:number]) for number, mine in enumerate(made)]
+    return sorted(range(len(former)), key=lambda number: (number > 0, withdrawn[number + 1], number))
+
+
+def _made(name: str) -> str:
+    match = _TIME.match(name)
+    return match[1] if match else ""
+
+
+def surplus(store: Store, keep: int) -> list[Kept]:
+    """The kept generations that go where only ``keep`` are to stay, the latest first."""
+    former = kept(store)
+    if len(former) <= keep:
+        return []
+    order = retention(id_of(store.data), [generation.id for generation in former])
+    return [former[number] for number in sorted(order[keep:])]
 
 
 def id_of(folder: str) -> str:

@@ -459,6 +459,18 @@ def test_generations_are_kept_and_go(site: Site, unpack: Run) -> None:
     assert not (site.data.parent / ".data.anno").exists()
 
 
+def test_after_a_rollback_and_a_deployment_the_bad_release_goes(site: Site, unpack: Run, run_module: Run) -> None:
+    unpack(packages=["clinvar"])
+    good = unpack(packages=["seqrepo"])["generation"]
+    bad = unpack(keep_generations=-1)["generation"]
+    assert run_module("data_rollback", {"data": str(site.data)})["generation"] == good
+    assert bad in run_module("data_prune", {"data": str(site.data), "keep": 1}, check=True)["kept"], "the way back"
+    result = unpack(keep_generations=2)
+    assert bad in result["removed"]
+    assert len(kept(site)) == 2 and kept(site)[0].endswith(good)
+    assert run_module("data_rollback", {"data": str(site.data)})["generation"] == good
+
+
 def test_all_generations_are_kept_when_told_so(site: Site, unpack: Run) -> None:
     for name in (["clinvar"], ["seqrepo"], None, None):
         unpack(packages=name, keep_generations=-1)
