@@ -84,7 +84,9 @@ def caveat(strategy: str, why: str, seconds: float | None = None) -> str:
 def locked(store: Store, purpose: str) -> Iterator[None]:
     """Hold the store's lock, with whatever an interrupted run left behind brought in order first.
 
-    The state folder is made for it, and removed again if nothing was left in it. Raises LockError.
+    The state folder is made for it, and removed again if nothing was left in it. Raises LockError, or GenerationError
+    where the other state folder (see generation.open_store) is there, too: of two that race each looks after it has
+    made its own, so that never both go on.
     """
     with contextlib.ExitStack() as stack:
         stack.callback(_rmdir_if_empty, store.state)
@@ -96,6 +98,7 @@ def locked(store: Store, purpose: str) -> Iterator[None]:
             except FileNotFoundError:
                 continue  # another run removed the empty state folder just now
         stack.callback(_rmdir_if_empty, store.generations)
+        generation.open_store(store.data)  # another host may have made the other state folder just now
         recover(store)
         yield
 

@@ -101,7 +101,8 @@ class Store(NamedTuple):
 
 
 def open_store(data: str) -> Store:
-    """The store of a data folder. Raises GenerationError where there is none."""
+    """The store of a data folder. Raises GenerationError where there is none, or where it cannot be told which of two
+    state folders counts: each has a lock of its own, and two could work at once."""
     path = os.path.realpath(data)
     parent, name = os.path.split(path)
     beside = os.path.join(parent, f".{name}.anno")
@@ -113,8 +114,14 @@ def open_store(data: str) -> Store:
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
     within = os.path.join(path, ".anno")
+    mounted, has_within = is_mount_point(path), is_there(within)
+    if (mounted or has_within) and is_there(beside):
+        found = "the state of this data folder lies beside it" + (f" and within it, in {within}" if has_within else "")
+        expected = f"{within} alone" + (", because it is a mount point here" if mounted else "")
+        todo = f"When nobody deploys here, on any host, move {beside} away: its generations are not returned to."
+        raise GenerationError(beside, found, expected, todo)
     # Where another host or a container has mounted it, the lock and the kept generations lie in it.
-    return Store(path, within if is_mount_point(path) or is_there(within) else beside)
+    return Store(path, within if mounted or has_within else beside)
 
 
 def read_receipt(folder: str) -> dict[str, Any] | None:

@@ -160,3 +160,20 @@ T1, T2, T3, T4 = (f"2026112{number}T031500123Z-abcdef01" for number in range(1, 
 )
 def test_what_is_worth_keeping(live: str, former: list[str], order: list[str]) -> None:
     assert [former[number] for number in generation.retention(live, former)] == order
+
+
+def test_two_states_would_be_two_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    beside = tmp_path / ".data.anno"
+    beside.mkdir()
+    assert generation.open_store(str(data)).state == str(beside)
+    monkeypatch.setattr(generation, "is_mount_point", lambda path: True)
+    with pytest.raises(GenerationError, match=f"{beside}: .* lies beside it.* a mount point here.*move {beside} away"):
+        generation.open_store(str(data))
+    monkeypatch.undo()
+    (data / ".anno").mkdir()
+    with pytest.raises(GenerationError, match=f"{beside}: .* beside it and within it"):
+        generation.open_store(str(data))
+    beside.rmdir()
+    assert generation.open_store(str(data)).inside
