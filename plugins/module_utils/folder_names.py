@@ -109,11 +109,18 @@ def _is_alike(name: str, folder: str) -> bool:
     for part in map(_letters, folder.split("/")):
         if plain and part and (plain in part or part in plain):
             return True
-        matcher = difflib.SequenceMatcher(None, plain, part)
+        matcher = _matcher(part)
+        matcher.set_seq1(plain)
         # The first two are upper bounds of the third, and cost a fraction of it.
         if all(ratio() >= _ALIKE for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)):
             return True
     return False
+
+
+@functools.cache
+def _matcher(part: str) -> difflib.SequenceMatcher[str]:
+    """Indexing the second text is most of the work."""
+    return difflib.SequenceMatcher(None, "", part)
 
 
 @functools.cache
