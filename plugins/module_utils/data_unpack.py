@@ -530,6 +530,9 @@ def _take_over(store: Store, replaced: Sequence[str]) -> str | None:
     """
     try:
         mirror.link_tree(store.data, store.next, keep={*replaced, *LISTS, RECEIPT})
+    except mirror.ClosedFolderError as error:
+        mirror.remove_others(store.next, keep=set(replaced))
+        return f"this user may not look into {error.filename} (EACCES), so what is in it cannot be hard-linked"
     except mirror.NoLinksError as error:
         mirror.remove_others(store.next, keep=set(replaced))
         why = f"hard links to what is live are not to be had ({errno.errorcode[error.errno or 0]} at {error.filename})"

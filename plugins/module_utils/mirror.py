@@ -19,17 +19,20 @@ class NoLinksError(OSError):
     """Hard links are not to be had: the file system has none, or the kernel refuses one. Its path is ``filename``."""
 
 
+class ClosedFolderError(PermissionError):
+    """This user may not look into a folder, ``filename``: what is in it can be neither linked nor told."""
+
+
 def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
     """Make the folder ``copy`` hold what ``live`` holds, and nothing more: files and links as hard links, folders anew
     with the attributes of their originals. What is right already is left alone.
 
     :param keep: paths below the two folders that are left as they are in ``copy``; ``below`` leads to these folders.
-    Raises NoLinksError where hard links are not to be had; OSError for all else, also a folder that may not be looked
-    into.
+    Raises NoLinksError where hard links are not to be had, ClosedFolderError, OSError for all else.
     """
     names = set()
-    if not os.access(live, os.X_OK, effective_ids=True):  # its names may be listed; link(2) would say EACCES, too
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), live)
+    if not os.access(live, os.R_OK | os.X_OK, effective_ids=True):
+        raise ClosedFolderError(errno.EACCES, os.strerror(errno.EACCES), live)
     with os.scandir(live) as entries:
         for entry in entries:
             path = f"{below}{entry.name}"
