@@ -79,6 +79,15 @@ def ready_digest(folder: str) -> str:
     return hashlib.sha256(read_text(os.path.join(folder, DATA_READY)).encode()).hexdigest()
 
 
+def is_untouched(record: Mapping[str, Any], contents: Contents, folder: str) -> bool:
+    """Nobody has replaced the package of a record by hand since: its DATA_READY and its entry are those of the
+    receipt."""
+    name = record["name"]
+    if name is not None and (name not in contents.sources or source_digest(contents.sources[name]) != record["source"]):
+        return False
+    return bool(ready_digest(os.path.join(folder, record["destination"])) == record["ready"])
+
+
 def text_diff(name: str, before: str, after: str) -> dict[str, str]:
     """One part of what Ansible prints as a difference."""
     return {"before_header": f"{name} (live)", "after_header": f"{name} (next)", "before": before, "after": after}

@@ -23,6 +23,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     data_folder,
     data_place,
     data_switch,
+    former_folder,
     generation,
     lock,
     mirror,
@@ -41,6 +42,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import (
     LISTS,
     Change,
     Contents,
+    is_untouched,
     ready_digest,
     source_digest,
 )
@@ -49,9 +51,11 @@ from ansible_collections.ousamg.anno.plugins.module_utils.extract import Extract
 from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     Ownership,
     is_there,
+    remove_tree,
     sync_filesystem,
     write_atomic,
 )
+from ansible_collections.ousamg.anno.plugins.module_utils.former_folder import Former
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import RECEIPT, Partial, Store
 from ansible_collections.ousamg.anno.plugins.module_utils.members import Selection
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
@@ -115,7 +119,8 @@ class Plan(NamedTuple):
     """What is to be done. ``extract`` are the packages to unpack; the two texts are those of the next generation.
 
     ``reasons`` is empty when there is nothing to do; ``removed`` are the former generations that are to go, by id;
-    ``unowned`` is what no package owns, and is taken over as it is; ``doubts`` are about the archive's tables.
+    ``former`` are the folders that packages lie in which come to another place; ``unowned`` is what no package owns,
+    and is taken over as it is; ``doubts`` are about the archive's tables.
     """
 
     reasons: tuple[str, ...]
@@ -126,6 +131,7 @@ class Plan(NamedTuple):
     files: int
     bytes: int
     removed: tuple[str, ...]
+    former: tuple[Former, ...]
     unowned: Unowned
     doubts: tuple[str, ...]
 
@@ -166,6 +172,7 @@ def plan(request: Request, situation: Situation) -> Plan:
         changes = tuple(Change(_label(r), r["destination"], r["version"], r["version"]) for r in records)
         chosen: tuple[ArchivePackage, ...] = ()
         sources = dict(live.sources)
+        former: tuple[Former, ...] = ()
         doubts: list[str] = []
     else:
         chosen = _chosen(request, index)
@@ -176,7 +183,8 @@ def plan(request: Request, situation: Situation) -> Plan:
         sources = {**live.sources, **wanted}
         destinations = {package.name: package.destination for package in chosen if package.name}
         _check_tables(index, wanted, destinations)
-        config = _config(store, live, wanted, destinations)
+        former = former_folder.inspect(store.data, live, chosen)
+        config = _config(store, live, wanted, destinations, former_folder.gone(former))
         doubts = archive_tables.check(index.path, _tables(chosen)) if request.validate else []
         changes = tuple(Change(p.label, p.destination, _before(live, p), p.version) for p in chosen)
     sources_text = live.sources_text if _same(sources, live.sources) else sources_json.render(sources)
@@ -186,15 +194,18 @@ def plan(request: Request, situation: Situation) -> Plan:
         data_place.check_space(store, files, total)
     data_place.check_rights(store)
     if chosen and _why_by_packages(request, store):
-        data_place.check_parts(store, [package.destination for package in chosen])
+        data_place.check_parts(store, [*(package.destination for package in chosen), *former_folder.gone(former)])
     reasons = [f"{change.name}: {change.before or 'new'} → {change.after}" for change in changes if chosen]
+    reasons += former_folder.reasons(former)
     if not chosen and config != live.config_text:
         reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
     if reasons:
         data_place.check_ownership(request.ownership)
     removed = _to_go(request, situation, bool(reasons))
     left = unowned.inspect(store.data, live, [package.destination for package in chosen])
-    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, removed, left, tuple(doubts))
+    return Plan(
+        tuple(reasons), changes, chosen, sources_text, config, files, total, removed, former, left, tuple(doubts)
+    )  # fmt: skip
 
 
 def _to_go(request: Request, situation: Situation, switched: bool) -> tuple[str, ...]:
@@ -211,6 +222,10 @@ def _to_go(request: Request, situation: Situation, switched: bool) -> tuple[str,
 def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
     """The plan as Ansible prints differences."""
     changes = list(plan.changes) if plan.extract else []
+    for former in plan.former:
+        if former.obstacle is None:
+            version = live.sources[former.name].version
+            changes.append(Change(f"{former.name} in {former.folder}", former.folder, version or "there", None))
     return data_folder.diff(changes, live, plan.sources_text, plan.config_text)
 
 
@@ -235,10 +250,11 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
         "previous": outcome.previous if outcome else (live_id if plan.reasons and request.activate else None),
         "strategy": strategy,
         "caveat": caveat,
+        "moved": [former._asdict() for former in plan.former],
         "unowned": list(plan.unowned.paths[:_SHOWN]),
         "unowned_count": len(plan.unowned.paths),
         "unready": list(plan.unowned.unready),
-        "notes": [*unowned.notes(plan.unowned), *plan.doubts],
+        "notes": [*former_folder.notes(plan.former), *unowned.notes(plan.unowned), *plan.doubts],
         "reused": bool(outcome and outcome.reused),
         "removed": list(outcome.removed if outcome else plan.removed),
         "left": trash.paths(situation.store),
@@ -329,7 +345,7 @@ def _in_place(request: Request, live: Contents, store: Store) -> bool:
     else:
         wanted = set(request.packages)
         found = {record["name"] for record in records}
-    return wanted <= found and all(_is_untouched(record, live, store) for record in records)
+    return wanted <= found and all(is_untouched(record, live, store.data) for record in records)
 
 
 def _stamp_of(request: Request, live: Contents) -> Stamp | None:
@@ -357,14 +373,6 @@ def _wanted_records(request: Request, live: Contents) -> list[Mapping[str, Any]]
         and record["archive"]["sha256"] == stamp.sha256
         and (request.packages is None or record["name"] in request.packages)
     ]
-
-
-def _is_untouched(record: Mapping[str, Any], live: Contents, store: Store) -> bool:
-    """Nobody has replaced the package by hand since: its DATA_READY and its entry are those of the receipt."""
-    name = record["name"]
-    if name is not None and (name not in live.sources or source_digest(live.sources[name]) != record["source"]):
-        return False
-    return bool(ready_digest(os.path.join(store.data, record["destination"])) == record["ready"])
 
 
 def _same(a: Mapping[str, Source], b: Mapping[str, Source]) -> bool:
@@ -415,8 +423,15 @@ def _before(live: Contents, package: ArchivePackage) -> str | None:
     return str(record["version"]) if record else None
 
 
-def _config(store: Store, live: Contents, wanted: Mapping[str, Source], destinations: Mapping[str, str]) -> str:
-    """The next vcfanno_config.toml. Where there is none yet, it is made for every package that has tables."""
+def _config(
+    store: Store,
+    live: Contents,
+    wanted: Mapping[str, Source],
+    destinations: Mapping[str, str],
+    gone: Sequence[str] = (),
+) -> str:
+    """The next vcfanno_config.toml. Where there is none yet, it is made for every package that has tables. No table is
+    left for what lies in the folders ``gone``."""
     path = os.path.join(store.data, vcfanno_config.FILE_NAME)
     updates = []
     if not live.config_text:
@@ -427,6 +442,7 @@ def _config(store: Store, live: Contents, wanted: Mapping[str, Source], destinat
         if name in destinations and (source.vcfanno or (former and former.vcfanno)):
             files = tuple(str(table["file"]) for table in former.vcfanno) if former else ()
             updates.append(vcfanno_config.Update(destinations[name], source.vcfanno, files))
+    updates += [vcfanno_config.Update(folder, ()) for folder in gone]
     return vcfanno_config.rebuild(live.config_text, updates, path)
 
 
@@ -454,14 +470,19 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
         stamp = _unpack(request, store, situation.archive, planned) if situation.archive else former.get("archive")
     if situation.archive is not None and request.validate:
         archive_tables.check(situation.archive.path, _tables(planned.extract), store.next)
-    why = _why_by_packages(request, store) or _take_over(store, destinations)
+    # What it is not to have may be there from an earlier run, which could not know that it goes.
+    gone = former_folder.gone(planned.former)
+    for folder in gone:
+        remove_tree(os.path.join(store.next, folder))
+    replaced = [*destinations, *gone]
+    why = _why_by_packages(request, store) or _take_over(store, replaced)
     mirror.copy_attributes(store.data, store.next)
     for name, text in zip(LISTS, (planned.sources_text, planned.config_text)):
         if text:
             write_atomic(os.path.join(store.next, name), text.encode(), request.ownership)
     if why is not None:
-        data_place.check_parts(store, destinations)
-        partial = Partial((*LISTS, RECEIPT), tuple(destinations), generation.id_of(store.data), why)
+        data_place.check_parts(store, replaced)
+        partial = Partial((*LISTS, RECEIPT), tuple(replaced), generation.id_of(store.data), why)
         generation.mark_partial(store.next, partial)
     name = staged["generation"] if staged else _new_id(stamp)
     receipt = {
@@ -504,7 +525,9 @@ def _unpack(request: Request, store: Store, index: ArchiveIndex, planned: Plan) 
 def _records(
     store: Store, situation: Situation, planned: Plan, stamp: Mapping[str, Any] | None
 ) -> list[Mapping[str, Any]]:
-    records = dict(situation.live.records)
+    # A package lies in one place: a record of its former folder, kept or gone, holds no longer.
+    names = {package.name for package in planned.extract if package.name}
+    records = {place: record for place, record in situation.live.records.items() if record["name"] not in names}
     for package in planned.extract:
         folder = os.path.join(store.next, package.destination)
         if not is_there(os.path.join(folder, DATA_READY)):

@@ -75,6 +75,11 @@ def find_packages(data: str) -> dict[str, Ready]:
     return found
 
 
+def inner_package(folder: str) -> str | None:
+    """A package's folder inside of this one, None where there is none."""
+    return next((path for path, _folders, files in os.walk(folder) if path != folder and DATA_READY in files), None)
+
+
 def read_package(data: str, destination: str) -> PackageFolder:
     """Look at everything in a package folder. Raises PackageError for what no archive may hold, FolderError or OSError.
 

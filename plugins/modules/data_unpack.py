@@ -166,6 +166,25 @@ caveat:
   type: str
   sample: "data/ was absent for an instant (between two renames): this file system cannot exchange two folders in one
     step (renameat2 says EINVAL)."
+moved:
+  description: The former folders of packages that the archive brings to another place. They go with the switch, and
+    come back with a rollback, where the receipt or the annotation files in C(sources.json) tell whose they are.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The package.
+      type: str
+    folder:
+      description: Its former folder below the data folder.
+      type: str
+    destination:
+      description: Its new one.
+      type: str
+    obstacle:
+      description: Why the former one is kept, as a clause, which is in RV(notes) too. Null where it goes.
+      type: str
 unowned:
   description: What belongs to no package, by paths below the data folder, sorted, at most 50. A folder is named once.
     All of it is kept as it is. A package owns what lies below its folder, which the receipt, the annotation files in
