@@ -26,7 +26,7 @@ KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _TAKES_ROOM = ("write", "mkdir", "mkdirat", "link", "linkat", "symlink", "symlinkat")
 # What the switch turns on: all of these are in each version of it.
 _TURNING = ("rename", "renameat2", "fsync", "syncfs")
-# Without memory Python itself cannot go on.
+# Python's own memory: without it nothing goes on, and how often it asks for more differs from run to run.
 _PYTHON_ITSELF = ("mmap", "munmap")
 
 
@@ -161,6 +161,7 @@ def bench(folder: Path, variant: Variant, work: str) -> Iterator[Bench]:
         for _ in range(2):  # the first one compiles Python
             scene = original.copy(run)
             points = tracer.points(original.arguments(scene), variant.forced)
+        points = [point for point in points if point.name not in _PYTHON_ITSELF]
         yield Bench(variant, original, tracer, points, run)
     finally:
         shutil.rmtree(scratch)
@@ -203,8 +204,7 @@ def full_disk(bench: Bench, count: int | None) -> Tally:
 
 def broken(bench: Bench, count: int | None) -> Tally:
     """Each call by itself fails with EIO."""
-    points = [point for point in bench.points if point.name not in _PYTHON_ITSELF]
-    return _errors(bench, "EIO", sample(points, count), lambda point: [point.inject("error=EIO")])
+    return _errors(bench, "EIO", sample(bench.points, count), lambda point: [point.inject("error=EIO")])
 
 
 def _errors(
