@@ -234,6 +234,11 @@ def _list(name: str, facts: DataFacts, manifest: ReleaseManifest | None, mode: i
     if found_mode is None:
         todo = "Unpack the data archive of the release again."
         return Line(name, FAILED, path, f"{path}: there is no such file", "the file", todo)
+    damage = [p for p in facts.problems if p["path"] == name and p["code"].endswith("-syntax")]
+    if damage:
+        found, _, rest = damage[0]["message"].partition(". Expected: ")
+        expected, _, todo = rest.partition(". What to do: ")
+        return Line(name, FAILED, path, found, expected, todo)
     evidence, problems = compare(facts, manifest) if manifest else ("no manifest says what should be in it", [])
     evidence = f"{evidence}; {found_mode:04o}"
     if found_mode & mode != mode:
@@ -265,7 +270,7 @@ def _table_problems(facts: DataFacts, manifest: ReleaseManifest) -> tuple[str, l
         wanted, used = facts.wanted.get(package.name), sorted(facts.used.get(package.name, []))
         if wanted is None or facts.versions.get(package.name) != str(package.version):
             problems.append((f"{package.name} {facts.versions.get(package.name)}", f"{package.name} {package.version}"))
-        elif sorted(wanted) != used:
+        elif wanted and sorted(wanted) != used:
             problems.append((f"{package.name} uses {_names(used)}", f"{package.name} with {_names(wanted)}"))
         names += wanted or []
     return _names(names), problems
@@ -329,7 +334,11 @@ def _service(part: Mapping[str, Any], record: LedgerFacts | None) -> Line:
     evidence += f", last switch {_moment(switched)}"
     if skew:
         evidence += f" (clock of Supervisor {skew:+.0f} s)"
-    if facts.start - skew + _SECONDS < _seconds(switched):
+    try:
+        began = datetime.fromisoformat(switched.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return _unchecked(name, f"{evidence}, which is no time")
+    if facts.start - skew + _SECONDS < began:
         found = f"{facts.program} was started {start}"
         expected = f"a start after the switch of {switched}"
         todo = f"Restart {facts.program}: it still runs what was live before."
@@ -348,8 +357,9 @@ def _track(part: Mapping[str, Any], data: Mapping[str, Any]) -> Line:
         found = f"{track.package} {track.version} has not one file for this track"
         return Line(name, FAILED, track.link, found, "one annotation file", "Correct verify_tracks, or the data.")
     problems = track_check.problems(track)
+    evidence = f"{track.file.name if track.file else 'no file'}, {track.link}"
     if problems:
-        return Line(name, FAILED, track.link, _both(problems, 0), _both(problems, 1), track_check.UPDATE)
+        return Line(name, FAILED, evidence, _both(problems, 0), _both(problems, 1), track_check.UPDATE)
     return Line(name, OK, f"{track.source} with index, described as {track.description!r}")
 
 
@@ -382,8 +392,8 @@ def _test(env: str, record: LedgerFacts | None, staging: Mapping[str, Any] | Non
     if tests:
         where, last = max(tests, key=lambda pair: str(pair[1]["time"]))
         found = f"the last test is of {last['release']}, {_moment(last['time'])}: an earlier deployment"
-        return Line(name, FAILED, f"none of this deployment in {record.path}", found, expected, todo)
-    return Line(name, FAILED, f"none in {record.path}", "the test was not done yet", expected, todo)
+        return Line(name, FAILED, f"none since the deployment, {record.path}", found, expected, todo)
+    return Line(name, FAILED, f"none, {record.path}", "the test was not done yet", expected, todo)
 
 
 def _because(message: Any) -> str:
@@ -404,10 +414,6 @@ def _names(paths: Sequence[str]) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
-
-
-def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
 
 
 def _iso(seconds: int) -> str:

@@ -29,13 +29,15 @@ _SIGNS = re.compile(r"[\\`*\[\]<>|#]|(?<!\w)_|_(?!\w)")
 def table(sites: Sequence[Mapping[str, Any]]) -> str:
     """One row for each line of each instance; below one that is not ok what was found, expected, and is to be done."""
     blocks = list(_blocks(sites))
-    cells = [(line["line"], _WORDS[line["state"]]) for _name, lines in blocks for line in lines]
+    cells = [(line["line"], _WORDS[line["state"]]) for _name, lines, _problem in blocks for line in lines or ()]
     widths = [max(len(row[column]) for row in [_HEADINGS, *cells]) for column in range(2)]
     room = _WIDTH - sum(widths) - 2 * len(widths)
     text = [_joined(_HEADINGS, widths), "  ".join("─" * width for width in (*widths, room))]
-    for name, lines in blocks:
+    for name, lines, problem in blocks:
         text.append(name)
-        for line in lines:
+        if lines is None:
+            text += _wrapped(f"{'found':<12}", problem)
+        for line in lines or ():
             shown = (line["line"], _WORDS[line["state"]], _shortened(line["evidence"], room))
             text.append(_joined(shown, widths))
             for key, label in _DETAILS:
@@ -64,14 +66,14 @@ def verdict(sites: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(counts + [f"{name} {_UNASKED}" for name in unasked]) + "."
 
 
-def _blocks(sites: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-    """Each instance with its lines; a site that could not be asked by itself and without any."""
+def _blocks(sites: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[Mapping[str, Any]] | None, str]]:
+    """Each instance with its lines; a site that could not be asked without any, and why."""
     for site in sites:
         if site["checklists"] is None:
-            yield f"{site['site']}: {_UNASKED}. {' '.join(str(site['problem']).split())}", ()
+            yield f"{site['site']}: {_UNASKED}", None, str(site["problem"])
             continue
         for env, lines in site["checklists"].items():
-            yield f"{site['site']} {env}", lines
+            yield f"{site['site']} {env}", lines, ""
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -238,12 +238,16 @@ def test_a_site_that_cannot_be_reached_is_told_with_the_other(verify: Verify, tm
     inventory.write_text(yaml.safe_dump({"anno": {"hosts": {"nsc": down}}}))
     run = verify("-i", str(inventory), "-e", "ansible_ssh_retries=0", limit="tsd,nsc", expect=2)
     assert verify.states("nsc-tsd-staging")["TSD staging"] == {}
-    assert "NSC: not asked." in run.text
+    assert "NSC: not asked found Task failed:" in run.text
     assert "- [ ] **not asked**: " in (verify.reports / "verify-nsc-tsd-staging.md").read_text()
 
 
 @pytest.mark.parametrize(
-    ("limit", "env", "words"), [("tsd", "test", "test"), ("tsd,oslo", "staging", "oslo is not in")]
+    ("limit", "env", "words"),
+    [
+        ("tsd", "test", "env: there is no test. Expected: staging, prod or all."),
+        ("tsd,oslo", "staging", "--limit: oslo is not in the inventory."),
+    ],
 )
 def test_what_is_misspelt_is_named(verify: Verify, limit: str, env: str, words: str) -> None:
     run = verify(limit=limit, env=env, expect=2)

@@ -74,6 +74,10 @@ def no_sources(deployed: Deployed) -> None:
     (deployed.data / "sources.json").unlink()
 
 
+def sources_that_are_no_json(deployed: Deployed) -> None:
+    (deployed.data / "sources.json").write_text('{"clinvar": ')
+
+
 def a_source_of_another_version(deployed: Deployed) -> None:
     path = deployed.data / "sources.json"
     path.write_text(path.read_text().replace('"20230504"', '"20230404"', 1))
@@ -153,6 +157,12 @@ NO_IMAGE = {"image": FAILED, "image permissions": NOT_CHECKED, "image file": NOT
             {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data": FAILED}
             | dict.fromkeys([f"track {track}" for track in sites.TRACKS], NOT_CHECKED),
             ("sources.json", "there is no such file"),
+        ),
+        (
+            sources_that_are_no_json,
+            {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data": FAILED}
+            | dict.fromkeys([f"track {track}" for track in sites.TRACKS], NOT_CHECKED),
+            ("sources.json", "JSON"),
         ),
         (
             a_source_of_another_version,
@@ -315,6 +325,12 @@ def test_a_service_that_cannot_be_asked(deployed: Deployed) -> None:
     error = {"where": "http://x", "found": "not reachable", "expected": "a supervisord", "todo": "Check it."}
     facts["service"] = {"error": error}
     assert deployed.not_ok(facts) == {"service": FAILED}
+
+
+def test_a_switch_whose_time_is_none(deployed: Deployed) -> None:
+    facts = with_service(deployed, SWITCHED)
+    facts["ledger"]["switched"] = "yesterday"
+    assert deployed.lines(facts)["service"].state == NOT_CHECKED
 
 
 def test_no_switch_on_record(deployed: Deployed) -> None:

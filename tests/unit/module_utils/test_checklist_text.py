@@ -42,7 +42,8 @@ def test_the_table() -> None:
         "    found       x",
         "    expected    y",
         "    what to do  z",
-        "NSC: not asked. Failed to connect: no route",
+        "NSC: not asked",
+        "    found       Failed to connect:  no route",
         "",
         "1 ok, 1 FAILED, 1 not checked, 1 warning, NSC not asked.",
     ]
