@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,6 +28,8 @@ NEW = "v3.2.0"
 # vep is in the sources.json of the machine the archive was made on, but not in the archive.
 NEW_PACKAGES: dict[str, packages.Version] = {"clinvar": "20240107", "hgmd": "2023.4", "vep": 110}
 NEW_ARCHIVE = ("clinvar", "hgmd")
+# The tracks of ELLA and the packages that they are made from.
+TRACKS = {"clinvar": "clinvar", "hgmd": "hgmd", "gnomad.exomes": "gnomad", "gnomad.genomes": "gnomad"}
 ENVS = ("staging", "prod")
 
 
@@ -44,6 +47,11 @@ def tsd_root(root: Path) -> Path:
 
 def nsc_root(root: Path, env: str) -> Path:
     return root / "nsc/boston/diag" / {"staging": "staging", "prod": "production"}[env] / "sw/annotation"
+
+
+def ella_tracks(root: Path, env: str) -> Path:
+    """The folder of ELLA's tracks; their configuration lies beside it."""
+    return root / f"tsd/ess/p22/data/durable/production/ella/ella-{env}/data/igv-data/tracks"
 
 
 def tsd_instance(root: Path, env: str) -> Instance:
@@ -113,6 +121,7 @@ def _make_tsd(root: Path, live: Path, upload: Path) -> None:
         shutil.copytree(live, instance.data, symlinks=True)
         instance.image_link.symlink_to(image)
         _make_finished_task(instance, "1")
+        _make_tracks(root, env, instance.data)
     shutil.copytree(upload, top / "incoming")
 
 
@@ -124,6 +133,28 @@ def _make_nsc(root: Path, live: Path, upload: Path) -> None:
         (top / "anno/anno.sif").symlink_to(_copy_image(LIVE, top / "anno").name)
     (nsc_root(root, "prod") / "releases").mkdir()
     shutil.copytree(upload, nsc_root(root, "prod") / "incoming")
+
+
+def _make_tracks(root: Path, env: str, data: Path) -> None:
+    """ELLA's tracks as the procedure leaves them: made from the live data, which the description tells."""
+    folder = ella_tracks(root, env)
+    folder.mkdir(parents=True)
+    config = {"^STATIC/.*": {"presets": ["Default"], "type": "variant"}}
+    for track, package in TRACKS.items():
+        version = LIVE_PACKAGES[package]
+        update_track(folder, track, data / f"variantDBs/{package}/{track}_{version}.vcf.gz")
+        config[f"^STATIC/{track}-current"] = {"description": f"{track} {version}", "show": True}
+    (folder.parent / "track_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    packages.set_modes(folder.parent)
+
+
+def update_track(folder: Path, track: str, source: Path) -> None:
+    """Copy a file and its index into ELLA's folder and point the links to them."""
+    for end in ("", ".tbi"):
+        shutil.copy2(f"{source}{end}", folder)
+        link = folder / f"{track}-current.vcf.gz{end}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"{source.name}{end}")
 
 
 def _make_finished_task(instance: Instance, task: str) -> None:

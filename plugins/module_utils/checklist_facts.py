@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, OUS AMG
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the reviewer's checklist is answered from: everything that is to be read on the target, and nothing judged.
+
+Each part is read by itself, so that what cannot be read hides nothing of the rest. The facts are plain JSON on their
+way to the controller, which alone can read a release manifest (see ``checklist``).
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.ousamg.anno.plugins.module_utils import (
+    data_validate,
+    image_link,
+    ledger,
+    permissions,
+    sif,
+    sources_json,
+    supervisor,
+    track_check,
+    vcfanno_config,
+)
+from ansible_collections.ousamg.anno.plugins.module_utils.anno_version import AnnoVersion, VersionError
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
+from ansible_collections.ousamg.anno.plugins.module_utils.manifest_search import list_manifests, read_manifest
+
+# A release without an image (or data) leaves those of the one before live; further back nobody looks.
+_RELEASES = 20
+_PROGRAMS = ("singularity", "apptainer")
+_SECONDS = 15.0  # for each call to supervisord
+
+
+class Instance(NamedTuple):
+    """One env of a site. ``images`` is the folder of the images, ``releases`` those of the manifests, ``supervisor``
+    has ``url`` and ``program`` (None: no service), ``tracks`` is ELLA's folder (None: no tracks)."""
+
+    env: str
+    data: str
+    image_link: str
+    images: str
+    ledger: str
+    releases: Sequence[str]
+    supervisor: Mapping[str, str] | None
+    tracks: str | None
+
+
+class Tools(NamedTuple):
+    """What is the same for all instances: credentials of Supervisor, the executable of Singularity (None: looked for),
+    the permission bits and the table of tracks."""
+
+    username: str | None
+    password: str | None
+    singularity: str | None
+    mode: int
+    tracks: Sequence[Mapping[str, str]]
+
+
+class LedgerFacts(NamedTuple):
+    """``deployments`` are those that ended well, newest last; ``switched`` is the time of the last switch; ``open`` the
+    start of one that has not ended; ``tests`` the tests in this ledger, ``staging`` those of the site's staging."""
+
+    path: str
+    deployments: Sequence[Mapping[str, Any]]
+    switched: str | None
+    open: Mapping[str, Any] | None
+    damaged: Sequence[int]
+    tests: Sequence[Mapping[str, Any]]
+
+
+class ImageFacts(NamedTuple):
+    """``target`` is the text of the link (None: no link), ``resolved`` where it leads, ``images`` the real path of the
+    folder of images. ``mode`` and ``size`` are None where there is no such file; ``damage`` says why it is no image.
+    ``versions`` are the tags inside, ``program`` what they were read with (None: this host has none)."""
+
+    link: str
+    target: str | None
+    resolved: str | None
+    images: str
+    mode: int | None
+    size: int | None
+    damage: Mapping[str, Any] | None
+    program: str | None
+    versions: Mapping[str, str] | None
+    unread: Mapping[str, Any] | None
+
+
+class DataFacts(NamedTuple):
+    """``modes`` of the two lists (None: not there), ``versions`` by package, ``wanted`` the annotation files of each
+    package by ``sources.json``, ``used`` those that ``vcfanno_config.toml`` has; the problems of data_validate."""
+
+    data: str
+    modes: Mapping[str, int | None]
+    versions: Mapping[str, str | None]
+    wanted: Mapping[str, Sequence[str]]
+    used: Mapping[str, Sequence[str]]
+    problems: Sequence[Mapping[str, str]]
+
+
+class ServiceFacts(NamedTuple):
+    """Seconds since 1970: ``start`` and ``now`` by Supervisor's clock, ``here`` by that of this host, which also is the
+    ledger's."""
+
+    url: str
+    program: str
+    statename: str
+    start: int
+    now: int
+    here: float
+
+
+def inspect(instance: Instance, staging: str | None, tools: Tools) -> dict[str, Any]:
+    """All facts of one env; a part that cannot be read is ``{"error": …}``, one that the site has not is None.
+
+    :param staging: the ledger of the site's staging, where an env that is none has its test.
+    """
+    facts: dict[str, Any] = {"env": instance.env}
+    facts["ledger"] = _part(lambda: _ledger(instance.ledger)._asdict())
+    facts["staging"] = _part(lambda: _ledger(staging)._asdict()) if staging else None
+    facts["manifests"] = _manifests(instance.releases, facts["ledger"])
+    facts["image"] = _part(lambda: _image(instance, tools.singularity)._asdict())
+    facts["permissions"] = _part(lambda: permissions.check(instance.data, tools.mode)._asdict())
+    facts["data"] = _part(lambda: _data(instance.data)._asdict())
+    facts["service"] = facts["tracks"] = None
+    if instance.supervisor:
+        known = instance.supervisor
+        facts["service"] = _part(lambda: _service(known, tools)._asdict())
+    if instance.tracks:
+        facts["tracks"] = _tracks(instance.tracks, tools.tracks, facts["data"])
+    return facts
+
+
+def _part(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return read()
+    except (AnnoError, OSError) as error:
+        return {"error": failure(error)}
+
+
+def _ledger(path: str) -> LedgerFacts:
+    found = ledger.read(path)
+    switches = [entry.time for entry in found.entries if entry.event == ledger.SWITCH]
+    ends = [entry.as_dict() for entry in found.entries if entry.event == ledger.END and entry.outcome == "ok"]
+    return LedgerFacts(
+        path,
+        ends[-_RELEASES:],
+        switches[-1] if switches else None,
+        ledger.unfinished(found.entries),
+        found.damaged,
+        [entry.as_dict() for entry in found.entries if entry.event == ledger.TEST],
+    )
+
+
+def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, Any]:
+    """The texts of the manifests of the releases on record, by release; None for one that has none."""
+    found: dict[str, Any] = {}
+    for name in {str(end["release"]) for end in record.get("deployments", [])}:
+        try:
+            manifest = read_manifest(list_manifests(releases), AnnoVersion.parse(name))
+            found[name] = {"path": manifest.path, "text": manifest.text} if manifest else None
+        except VersionError:
+            found[name] = None
+        except (AnnoError, OSError) as error:
+            found[name] = {"error": failure(error)}
+    return found
+
+
+def _image(instance: Instance, singularity: str | None) -> ImageFacts:
+    link = image_link.inspect_link(instance.image_link)
+    images = os.path.realpath(instance.images)
+    facts = ImageFacts(link.path, link.target, link.resolved, images, None, None, None, None, None, None)
+    if link.resolved is None or not os.path.exists(link.resolved):
+        return facts
+    status = os.stat(link.resolved)
+    facts = facts._replace(mode=stat.S_IMODE(status.st_mode), size=status.st_size)
+    try:
+        sif.inspect_sif(link.resolved)
+    except (AnnoError, OSError) as error:
+        return facts._replace(damage=failure(error))
+    names = [singularity] if singularity else _PROGRAMS
+    program = next((name for name in names if shutil.which(name)), None)
+    if program is None:
+        return facts
+    try:
+        return facts._replace(program=program, versions=sif.read_versions(link.resolved, program))
+    except (AnnoError, OSError) as error:
+        return facts._replace(program=program, unread=failure(error))
+
+
+def _data(data: str) -> DataFacts:
+    situation = data_validate.inspect(data)
+    modes: dict[str, int | None] = {}
+    for name in (sources_json.FILE_NAME, vcfanno_config.FILE_NAME):
+        path = os.path.join(data, name)
+        modes[name] = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
+    sources = situation.contents.sources
+    wanted = {
+        name: sorted({posixpath.normpath(str(table.get("file"))) for table in source.vcfanno})
+        for name, source in sources.items()
+    }
+    used = {
+        name: [file for file in situation.files if file.startswith(f"{folder}/")]
+        for name, folder in situation.packages.folders.items()
+    }
+    return DataFacts(
+        data,
+        modes,
+        {name: source.version for name, source in sources.items()},
+        wanted,
+        used,
+        [
+            {"code": problem.code, "severity": problem.severity, "path": problem.path, "message": problem.message}
+            for problem in data_validate.judge(situation)
+        ],
+    )
+
+
+def _service(known: Mapping[str, str], tools: Tools) -> ServiceFacts:
+    server = supervisor.Server(known["url"], tools.username, tools.password, _SECONDS)
+    program = supervisor.inspect(server, known["program"])
+    return ServiceFacts(server.url, program.name, program.statename, program.start, program.now, time.time())
+
+
+def _tracks(folder: str, table: Sequence[Mapping[str, str]], data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    sources = {
+        name: track_check.Source(version, data["wanted"].get(name, []))
+        for name, version in data.get("versions", {}).items()
+    }
+    found = track_check.inspect(folder, table, str(data.get("data", "")), sources)
+    return [
+        track._asdict()
+        | {name: place._asdict() if place else None for name, place in (("file", track.file), ("tbi", track.tbi))}
+        for track in found
+    ]

@@ -1,0 +1,75 @@
+"""module_utils/checklist_facts.py: what is read on the target. Its judgement is tested with checklist."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.ousamg.anno.plugins.module_utils import checklist_facts
+from support_checklist import TOOLS, Deployed, make_deployed
+from support_supervisor import running_supervisord, sleeper
+from support_tree import differences, snapshot
+
+CAT = "import sys; print({'/anno/version': 'v2.7.0', '/anno-targets/version': 'v3.1.0'}[sys.argv[-1]])"
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Deployed:
+    return make_deployed(tmp_path)
+
+
+def test_nothing_is_written(deployed: Deployed) -> None:
+    before = snapshot(deployed.root)
+    deployed.facts()
+    assert differences(before, snapshot(deployed.root)) == set()
+
+
+def test_the_manifests_of_the_releases_on_record(deployed: Deployed) -> None:
+    deployed.deploy("v3.1.0a", kind="data", image=None)
+    deployed.write_manifest("v3.0.0", kind="major")
+    digest = deployed.write_manifest("v3.1.1", kind="patch")
+    (deployed.images / "v3.1.1.yml").unlink()
+    deployed.record({"event": "start"}, {"event": "end", "outcome": "ok"}, version="v3.1.1", digest=digest)
+    found = deployed.facts()["manifests"]
+    assert set(found) == {"v3.1.0", "v3.1.0a", "v3.1.1"}
+    assert found["v3.1.1"] is None
+    assert found["v3.1.0a"]["path"] == str(deployed.images / "v3.1.0a.yml")
+    assert found["v3.1.0a"]["text"] == (deployed.images / "v3.1.0a.yml").read_text()
+
+
+def test_the_versions_are_read_with_singularity(deployed: Deployed, tmp_path: Path) -> None:
+    program = tmp_path / "singularity"
+    program.write_text(f"#!{sys.executable}\n{CAT}\n")
+    program.chmod(0o755)
+    facts = deployed.facts(TOOLS._replace(singularity=str(program)))["image"]
+    assert (facts["program"], facts["unread"]) == (str(program), None)
+    assert facts["versions"] == {"ella_anno": "v2.7.0", "anno_targets": "v3.1.0"}
+    program.write_text("#!/bin/sh\necho no squashfs here >&2\nexit 255\n")
+    facts = deployed.facts(TOOLS._replace(singularity=str(program)))["image"]
+    assert facts["versions"] is None
+    assert "no squashfs here" in facts["unread"]["found"]
+
+
+def test_a_part_that_cannot_be_read_hides_nothing_of_the_rest(deployed: Deployed) -> None:
+    deployed.data.rename(deployed.data.with_name("elsewhere"))
+    facts = deployed.facts()
+    assert "error" in facts["data"] and "error" in facts["permissions"]
+    assert facts["ledger"]["deployments"] and facts["image"]["size"]
+
+
+def test_the_service_and_the_two_clocks(deployed: Deployed, tmp_path: Path) -> None:
+    with running_supervisord(tmp_path / "s", {"anno": sleeper()}, "user", "password") as server:
+        instance = checklist_facts.Instance(
+            "staging", str(deployed.data), str(deployed.link), str(deployed.images), str(deployed.ledger), [],
+            {"url": server.url, "program": "anno"}, None,
+        )  # fmt: skip
+        service = checklist_facts.inspect(instance, None, TOOLS)["service"]
+        wrong = checklist_facts.inspect(instance, None, TOOLS._replace(password="other"))["service"]
+    assert service["program"] == "anno"
+    assert service["statename"] in ("STARTING", "RUNNING")
+    assert abs(service["now"] - service["here"]) < 5
+    assert 0 <= time.time() - service["start"] < 60
+    assert "wrong user name or password" in wrong["error"]["found"]
+    assert checklist_facts.inspect(instance._replace(supervisor=None), None, TOOLS)["service"] is None
