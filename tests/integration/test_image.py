@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support_hosts import REPOSITORY, SINGULARITY, Hosts
+from support_sif import patch
 from support_user import world_folder
 
 UTILS = "ansible_collections.ousamg.anno.plugins.module_utils"
@@ -110,9 +111,8 @@ def test_an_image_without_the_version_files_is_told(host: Host) -> None:
 
 def test_a_foreign_image_is_not_run(host: Host, hosts: Hosts) -> None:
     image = host.copy(hosts.image)
-    with image.open("r+b") as stream:
-        for at in (45, 4096 + 2 * 585 + 201 + 8):  # the header's, the partition's
-            os.pwrite(stream.fileno(), b"04\0", at)
+    for at in (45, 4096 + 2 * 585 + 201 + 8):  # the header's, the partition's
+        patch(image, at, b"04\0")
     found = host.look(image, program=None)
     assert (found["arch"], found["host_arch"], found["runs_here"]) == ("arm64", "amd64", False)
     assert "is an image for arm64. Expected: one for amd64" in host.look(image)["error"]
@@ -133,8 +133,7 @@ def test_changed_data_are_found_by_the_signature_or_the_checksum_only(host: Host
     image = host.copy(hosts.signed)
     primary = host.look(image, program=None)["descriptors"][2]
     at = primary["offset"] + 2000  # in the first compressed block
-    with image.open("r+b") as stream:
-        os.pwrite(stream.fileno(), bytes(64), at)
+    patch(image, at, bytes(64))
     # Nothing by itself: only the data are damaged.
     assert host.look(image, program=None)["signature"]["state"] == "signed"
     error = host.look(image, program=None, signature="digests")["error"]
@@ -153,8 +152,7 @@ def test_a_truncated_image_is_told_though_apptainer_lists_it(host: Host, hosts: 
 def test_a_changed_superblock_is_told(host: Host, hosts: Hosts) -> None:
     image = host.copy(hosts.image)
     offset = host.look(image, program=None)["descriptors"][2]["offset"]
-    with image.open("r+b") as stream:
-        os.pwrite(stream.fileno(), b"\x09", offset + 20)
+    patch(image, offset + 20, b"\x09")
     assert "has the unknown compression 9" in host.look(image)["error"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils.sif import SifError, inspect_sif
+from support_sif import patch
 
 IMAGES = Path(__file__).resolve().parents[2] / "fixtures" / "images"
 V310 = IMAGES / "anno-v3.1.0.sif"
@@ -31,12 +32,6 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "anno.sif"
     path.write_bytes(V310.read_bytes())
     return path
-
-
-def patch(path: Path, offset: int, content: bytes) -> None:
-    with path.open("r+b") as stream:
-        stream.seek(offset)
-        stream.write(content)
 
 
 def number(value: int) -> bytes:

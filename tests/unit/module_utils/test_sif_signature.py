@@ -15,6 +15,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.sif_signature import (
     signatures_of,
     summary,
 )
+from support_sif import patch
 
 IMAGES = Path(__file__).resolve().parents[2] / "fixtures/images"
 SIGNED = IMAGES / "signed/anno-v3.2.0.sif"
@@ -34,12 +35,6 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "anno.sif"
     path.write_bytes(SIGNED.read_bytes())
     return path
-
-
-def patch(path: Path, offset: int, content: bytes) -> None:
-    with path.open("r+b") as stream:
-        stream.seek(offset)
-        stream.write(content)
 
 
 def flip(path: Path, offset: int) -> None:
