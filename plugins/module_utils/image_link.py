@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Union
 
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import link_atomic, sha256_of, sync_folder
+from ansible_collections.ousamg.anno.plugins.module_utils.files import link_atomic, sync_folder
+from ansible_collections.ousamg.anno.plugins.module_utils.image_expect import check_sha256, check_size
 from ansible_collections.ousamg.anno.plugins.module_utils.sif import inspect_sif
 
-_COPY_AGAIN = "Fetch or copy the image again, or mend the release manifest."
 _NOT_OURS = "Run as the service user, or have the owner grant the permission."
 
 
@@ -91,16 +91,14 @@ def inspect_image(
     """Check the image against what is expected of it (hexadecimal digits, bytes; None: anything).
 
     :param src: where the image lies now, when it is still to be moved to ``path``.
-    Raises SifError or ImageError.
+    Raises SifError or ImageExpectationError.
     """
     now = src or path
     info = inspect_sif(now)
-    if size is not None and info.size != size:
-        raise ImageError(now, f"has {info.size} bytes", f"{size} bytes", _COPY_AGAIN)
+    if size is not None:
+        check_size(info, size)
     if sha256 is not None:
-        digest = sha256_of(now)
-        if digest != sha256.lower():
-            raise ImageError(now, f"has the SHA-256 {digest}", sha256.lower(), _COPY_AGAIN)
+        check_sha256(now, sha256)
     status = os.stat(now)
     ours = os.geteuid() in (0, status.st_uid)
     return ImageState(os.path.realpath(path), stat.S_IMODE(status.st_mode), ours)

@@ -8,21 +8,24 @@
 Format: https://github.com/sylabs/sif, pkg/sif. All numbers are little-endian. A file has a global header, a
 table of descriptors (one per data object, used or not) and the data objects themselves. One of these is the
 primary system partition: the file system that a container runs from.
+
+What is found by itself: another kind of file, a truncated one, and changed bytes in what is needed to reach the data.
+What is not: changed bytes in the data themselves, in names and times. A checksum finds these, or a signature in the
+image (:mod:`sif_signature`).
 """
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import stat
 import struct
-import subprocess
 import uuid
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ansible_collections.ousamg.anno.plugins.module_utils import squashfs
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.file_kind import LOOKED_AT, file_kind
 
 # launch script, magic, version, arch, uuid; created, modified, descriptors free and total, offset and size of
 # the descriptor table, offset and size of the data.
@@ -35,7 +38,6 @@ _PARTITION = struct.Struct("<ii3s")
 _MAGIC = b"SIF_MAGIC\0"
 _MAGIC_AT = 32
 _VERSION = "01"
-_SQUASHFS_MAGIC = b"hsqs"
 # Set in a group number, and in a link that names a group and not a data object.
 _GROUP_BITS = 0xF0000000
 # Singularity makes 48; a damaged header must not make us read gigabytes.
@@ -55,7 +57,9 @@ _TYPES = (
     "OCI.RootIndex",
     "OCI.Blob",
 )
-_PARTITION_TYPE = _FIRST_TYPE + _TYPES.index("FS")
+_PARTITION_TYPE = "FS"
+SIGNATURE_TYPE = "Signature"
+_OCI_TYPE = "OCI.RootIndex"
 _FS_TYPES = {1: "Squashfs", 2: "Ext3", 3: "Archive", 4: "Raw", 5: "Encrypted squashfs"}
 _FS_SQUASHFS = "Squashfs"
 _PARTITION_KINDS = {1: "System", 2: "*System", 3: "Data", 4: "Overlay"}
@@ -74,11 +78,9 @@ _ARCHES = {
     "11": "s390x",
     "12": "riscv64",
 }
+UNKNOWN = "unknown"
 
-_COPY_AGAIN = "Fetch or copy the image again and compare its checksum."
-_VERSION_FILES = {"ella_anno": "/anno/version", "anno_targets": "/anno-targets/version"}
-# Without FUSE Singularity unpacks the whole image before it runs anything.
-_EXEC_TIMEOUT = 300.0
+COPY_AGAIN = "Fetch or copy the image again and compare its checksum."
 
 
 class SifError(AnnoError):
@@ -116,9 +118,14 @@ class SifInfo(NamedTuple):
     created: str
     descriptors: tuple[Descriptor, ...]
     primary: Descriptor
+    header: Header
+    raw: tuple[RawDescriptor, ...]
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """The global header as it lies in the file: texts with their padding, times in seconds since 1970, offsets and
+    sizes in bytes."""
+
     launch: bytes
     magic: bytes
     version: bytes
@@ -134,6 +141,25 @@ class _Header(NamedTuple):
     data_size: int
 
 
+class RawDescriptor(NamedTuple):
+    """A descriptor as it lies in the file; ``type``, ``used``, ``group`` and ``link`` are numbers with their flags."""
+
+    type: int
+    used: int
+    id: int
+    group: int
+    link: int
+    offset: int
+    size: int
+    padded: int
+    created: int
+    modified: int
+    uid: int
+    gid: int
+    name: bytes
+    extra: bytes
+
+
 def inspect_sif(path: str) -> SifInfo:
     """Read and check an image; at most its header, its descriptors and one superblock are read.
 
@@ -147,42 +173,38 @@ def inspect_sif(path: str) -> SifInfo:
         fd = stream.fileno()
         size = os.fstat(fd).st_size
         header = _read_header(fd, path, size)
-        descriptors = _read_descriptors(fd, path, size, header)
+        raw = _read_descriptors(fd, path, size, header)
+        descriptors = tuple(_descriptor(item) for item in raw)
+        _check_extents(path, size, descriptors)
         primary = _primary(fd, path, descriptors)
+    arch = _arch(header.arch)
+    if UNKNOWN not in (arch, primary.arch) and arch != primary.arch:
+        found = f"its header says that it is for {arch}, its primary partition for {primary.arch}"
+        raise SifError(path, found, "that both agree", COPY_AGAIN)
     return SifInfo(
         path=path,
         size=size,
         launch=_text(header.launch).strip(),
         version=_text(header.version),
-        arch=_arch(header.arch),
+        arch=arch,
         uuid=str(uuid.UUID(bytes=header.uuid)),
         created=_time(path, header.created),
         descriptors=descriptors,
         primary=primary,
+        header=header,
+        raw=raw,
     )
 
 
-def read_versions(path: str, singularity: str, timeout: float = _EXEC_TIMEOUT) -> dict[str, str]:
-    """The tags of ella-anno and anno-targets, as the image itself states them.
-
-    :param singularity: the executable, a path or a name on PATH. It runs once per version file.
-    :param timeout: seconds for each run.
-    Raises SifError where the image cannot be run or holds no such file.
-    """
-    return {
-        name: _tag(path, file, _cat(path, singularity, file, timeout)) for name, file in _VERSION_FILES.items()
-    }
-
-
-def _read_header(fd: int, path: str, size: int) -> _Header:
-    start = os.pread(fd, 512, 0)
+def _read_header(fd: int, path: str, size: int) -> Header:
+    start = os.pread(fd, LOOKED_AT, 0)
     if start[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] != _MAGIC:
-        found = f"{_looks_like(start, size)}, without the SIF magic"
-        raise SifError(path, found, "a Singularity image (SIF)", _COPY_AGAIN)
+        found = f"{file_kind(start, size)}, without the SIF magic"
+        raise SifError(path, found, "a Singularity image (SIF)", COPY_AGAIN)
     if len(start) < _HEADER.size:
         found = f"is too short for a SIF header: {size} bytes"
-        raise SifError(path, found, f"at least {_HEADER.size} bytes", _COPY_AGAIN)
-    header = _Header(*_HEADER.unpack_from(start))
+        raise SifError(path, found, f"at least {_HEADER.size} bytes", COPY_AGAIN)
+    header = Header(*_HEADER.unpack_from(start))
     if _text(header.version) != _VERSION:
         found = f"is a SIF file of version {_text(header.version)!r}"
         todo = "Build the image with a release of Singularity or Apptainer."
@@ -190,36 +212,47 @@ def _read_header(fd: int, path: str, size: int) -> _Header:
     return header
 
 
-def _read_descriptors(fd: int, path: str, size: int, header: _Header) -> tuple[Descriptor, ...]:
-    """The used descriptors, each of whose data lie within the file."""
+def _read_descriptors(fd: int, path: str, size: int, header: Header) -> tuple[RawDescriptor, ...]:
+    """The descriptors that are in use, in the order of the table."""
     total, offset = header.total, header.table_offset
     if not 1 <= total <= _MAX_DESCRIPTORS or not 0 <= header.free <= total:
         raise SifError(
             path,
             f"its header counts {total} descriptors of which {header.free} are free",
             f"1 to {_MAX_DESCRIPTORS} descriptors, and no more free ones",
-            _COPY_AGAIN,
+            COPY_AGAIN,
         )
     needed = total * _DESCRIPTOR.size
     if header.table_size < needed:
         found = f"its header gives {header.table_size} bytes to {total} descriptors"
-        raise SifError(path, found, f"{needed} bytes", _COPY_AGAIN)
+        raise SifError(path, found, f"{needed} bytes", COPY_AGAIN)
     if offset < _HEADER.size or offset + needed > size:
         raise SifError(
             path,
             f"its descriptors would be at bytes {offset} to {offset + needed} of a file of {size} bytes",
             "descriptors after the header and within the file",
-            _COPY_AGAIN,
+            COPY_AGAIN,
         )
-    table = _read_at(fd, path, offset, needed)
-    used = [fields for fields in _DESCRIPTOR.iter_unpack(table) if fields[1]]
+    table = read_at(fd, path, offset, needed)
+    used = tuple(RawDescriptor(*fields) for fields in _DESCRIPTOR.iter_unpack(table) if fields[1])
     if len(used) != total - header.free:
         found = f"{len(used)} descriptors are in use, its header says {total - header.free}"
-        raise SifError(path, found, "that both agree", _COPY_AGAIN)
-    descriptors = tuple(_descriptor(*fields) for fields in used)
+        raise SifError(path, found, "that both agree", COPY_AGAIN)
+    return used
+
+
+def _check_extents(path: str, size: int, descriptors: tuple[Descriptor, ...]) -> None:
+    """Each data object has its own number, and its own place within the file."""
     for item in descriptors:
         _check_extent(path, size, item)
-    return descriptors
+    by_place = sorted(descriptors, key=lambda item: (item.offset, item.size))
+    for one, other in zip(by_place, by_place[1:]):
+        if other.offset < one.offset + one.size:
+            found = f"data objects {one.id} ({one.type}) and {other.id} ({other.type}) overlap"
+            raise SifError(path, found, "that each has its own place", COPY_AGAIN)
+    if len({item.id for item in descriptors}) < len(descriptors):
+        numbers = ", ".join(str(item.id) for item in descriptors)
+        raise SifError(path, f"numbers its data objects {numbers}", "a number for each", COPY_AGAIN)
 
 
 def _check_extent(path: str, size: int, item: Descriptor) -> None:
@@ -229,35 +262,34 @@ def _check_extent(path: str, size: int, item: Descriptor) -> None:
             path,
             f"data object {item.id} ({item.type}) claims {item.size} bytes at byte {item.offset}",
             "data after the header",
-            _COPY_AGAIN,
+            COPY_AGAIN,
         )
     if end > size:
         raise SifError(
             path,
             f"is truncated: {end - size} bytes of data object {item.id} ({item.type}) are missing",
             f"at least {end} bytes, not {size}",
-            _COPY_AGAIN,
+            COPY_AGAIN,
         )
 
 
-def _descriptor(*fields: Any) -> Descriptor:
-    kind, _used, number, group, link, offset, size = fields[:7]
-    name, extra = fields[12:]
+def _descriptor(raw: RawDescriptor) -> Descriptor:
+    number = raw.type - _FIRST_TYPE
     item = Descriptor(
-        id=number,
-        type=_TYPES[kind - _FIRST_TYPE] if 0 <= kind - _FIRST_TYPE < len(_TYPES) else f"unknown ({kind})",
-        group=group & ~_GROUP_BITS or None,
-        link=_link(link),
-        offset=offset,
-        size=size,
-        name=_text(name),
+        id=raw.id,
+        type=_TYPES[number] if 0 <= number < len(_TYPES) else f"{UNKNOWN} ({raw.type})",
+        group=raw.group & ~_GROUP_BITS or None,
+        link=_link(raw.link),
+        offset=raw.offset,
+        size=raw.size,
+        name=_text(raw.name),
     )
-    if kind != _PARTITION_TYPE:
+    if item.type != _PARTITION_TYPE:
         return item
-    fs_type, partition_type, arch = _PARTITION.unpack_from(extra)
+    fs_type, partition_type, arch = _PARTITION.unpack_from(raw.extra)
     return item._replace(
-        fs_type=_FS_TYPES.get(fs_type, f"unknown ({fs_type})"),
-        partition_type=_PARTITION_KINDS.get(partition_type, f"unknown ({partition_type})"),
+        fs_type=_FS_TYPES.get(fs_type, f"{UNKNOWN} ({fs_type})"),
+        partition_type=_PARTITION_KINDS.get(partition_type, f"{UNKNOWN} ({partition_type})"),
         arch=_arch(arch),
     )
 
@@ -267,58 +299,43 @@ def _primary(fd: int, path: str, descriptors: tuple[Descriptor, ...]) -> Descrip
     candidates = [item for item in descriptors if item.partition_type == _PRIMARY]
     if len(candidates) != 1:
         ids = ", ".join(str(item.id) for item in candidates)
-        several = f"has {len(candidates)} primary system partitions (data objects {ids})"
+        found = f"has {len(candidates)} primary system partitions (data objects {ids})"
+        if not candidates:
+            found = "has no primary system partition"
+            if any(item.type == _OCI_TYPE for item in descriptors):
+                found += ": it is an OCI-SIF image, which only some releases of Singularity can run"
         raise SifError(
             path,
-            several if candidates else "has no primary system partition",
+            found,
             "exactly one, the file system that the container runs from",
             "Build the image anew with `singularity build`, or copy it again.",
         )
     (primary,) = candidates
-    if primary.fs_type == _FS_SQUASHFS and _read_at(fd, path, primary.offset, 4) != _SQUASHFS_MAGIC:
-        raise SifError(
-            path,
-            f"its primary partition (data object {primary.id}) is no squashfs file system",
-            f"the squashfs magic {_SQUASHFS_MAGIC.decode()!r} at byte {primary.offset}",
-            _COPY_AGAIN,
-        )
+    _check_file_system(fd, path, primary)
     return primary
 
 
-def _looks_like(start: bytes, size: int) -> str:
-    """What a file is that is no SIF file, as a clause."""
-    text = start.lstrip().lower()
-    if size == 0:
-        return "is empty"
-    if not start.strip(b"\0"):
-        return "starts with zeros only (a transfer that was cut off?)"
-    if start.startswith(b"\x1f\x8b"):
-        return "looks like gzip-compressed data"
-    if start.startswith(_SQUASHFS_MAGIC):
-        return "looks like a bare squashfs file system"
-    if start[257:262] == b"ustar":
-        return "looks like a tar archive (a docker image?)"
-    if text.startswith((b"<!doctype html", b"<html")):
-        return "looks like an HTML page (an error page instead of the image?)"
-    if text.startswith(b"<?xml"):
-        return "looks like XML (an object store's error instead of the image?)"
-    if _is_text(start):
-        return f"looks like text ({start[:40].decode(errors='replace').splitlines()[0]!r} …)"
-    return f"is unknown data of {size} bytes"
+def _check_file_system(fd: int, path: str, primary: Descriptor) -> None:
+    """Of the kinds that a container runs from nothing can be seen of an encrypted one."""
+    problem = None
+    if primary.fs_type == _FS_SQUASHFS:
+        if primary.size < squashfs.SUPERBLOCK_SIZE:
+            problem = f"has {primary.size} bytes only"
+        else:
+            superblock = read_at(fd, path, primary.offset, squashfs.SUPERBLOCK_SIZE)
+            problem = squashfs.problem_of(superblock, primary.size)
+    elif primary.fs_type is not None and primary.fs_type.startswith(UNKNOWN):
+        problem = f"has a file system of an {primary.fs_type} kind"
+    if problem is not None:
+        found = f"its primary partition (data object {primary.id}, at byte {primary.offset}) {problem}"
+        raise SifError(path, found, "a complete squashfs file system", COPY_AGAIN)
 
 
-def _is_text(start: bytes) -> bool:
-    # The last character may be cut in two.
-    text = start.decode("utf-8", errors="ignore")
-    whole = len(text.encode()) >= len(start) - 3
-    return whole and all(sign.isprintable() or sign in "\n\r\t" for sign in text)
-
-
-def _read_at(fd: int, path: str, offset: int, size: int) -> bytes:
+def read_at(fd: int, path: str, offset: int, size: int) -> bytes:
     data = os.pread(fd, size, offset)
     if len(data) < size:
         found = f"ends {size - len(data)} bytes too early at byte {offset + len(data)}"
-        raise SifError(path, found, "a complete image that nobody is writing to", _COPY_AGAIN)
+        raise SifError(path, found, "a complete image that nobody is writing to", COPY_AGAIN)
     return data
 
 
@@ -329,7 +346,7 @@ def _link(link: int) -> str | None:
 
 
 def _arch(code: bytes) -> str:
-    return _ARCHES.get(_text(code), "unknown")
+    return _ARCHES.get(_text(code), UNKNOWN)
 
 
 def _text(field: bytes) -> str:
@@ -341,51 +358,5 @@ def _time(path: str, seconds: int) -> str:
         moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
     except OverflowError:
         found = f"its header gives {seconds} seconds since 1970 as the time of creation"
-        raise SifError(path, found, "a time of this age", _COPY_AGAIN) from None
+        raise SifError(path, found, "a time of this age", COPY_AGAIN) from None
     return moment.isoformat().replace("+00:00", "Z")
-
-
-def _cat(path: str, singularity: str, file: str, timeout: float) -> str:
-    command = [singularity, "exec", os.path.abspath(path), "cat", file]
-    with subprocess.Popen(
-        command,
-        # The caller's folder need not exist in the container.
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # A group of its own, so that what Singularity starts can be ended with it.
-        start_new_session=True,
-    ) as process:
-        try:
-            output, messages = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            problem = f"gave no answer in {timeout:g} seconds"
-        else:
-            if process.returncode == 0:
-                return output.decode(errors="replace")
-            problem = f"ended with {process.returncode}: {_reason(messages)}"
-    found = f"`{' '.join(command)}` {problem}"
-    raise SifError(path, found, "the content of the file", "Run the command by hand on this host.")
-
-
-def _reason(messages: bytes) -> str:
-    """Singularity's last messages that are more than information: a reason may have several lines."""
-    lines = [line.strip() for line in messages.decode(errors="replace").splitlines()]
-    reasons = [line for line in lines if line and not line.startswith(("INFO", "DEBUG"))]
-    return " / ".join(reasons[-3:]) or "no message"
-
-
-def _tag(path: str, file: str, content: str) -> str:
-    """The tag in a version file: JSON with the key ``tag``, or the tag alone."""
-    try:
-        parsed = json.loads(content)
-    except ValueError:
-        parsed = {"tag": content.strip()}
-    tag = parsed.get("tag") if isinstance(parsed, dict) else None
-    if not isinstance(tag, str) or len(tag.split()) != 1:
-        found = f"{file} in the image holds {content[:80]!r}"
-        todo = "Build the image anew from a tagged commit."
-        raise SifError(path, found, "JSON with a tag, or a tag alone", todo)
-    return tag

@@ -12,9 +12,13 @@ short_description: Check and describe a Singularity image
 version_added: 0.1.0
 author: OUS AMG (@ousamg)
 description:
-  - Reads the header and the descriptors of a Singularity image (SIF file) without Singularity.
-  - Fails where the file is no complete image with one primary system partition, and says what it is instead
-    or how many bytes are missing.
+  - Reads the header and the descriptors of a Singularity image (SIF file), and the superblock of its file system,
+    without Singularity. Fails where the file is no complete image with one primary system partition, and says what it
+    is instead, what is damaged, or how many bytes are missing.
+  - Changed bytes in what the image holds are not seen that way, only with O(expect.sha256), in a signed image with
+    O(signature=digests), or in part by running it.
+  - With O(singularity) the image is run for the versions in it. Where that cannot be done it is not an error, and
+    RV(versions_checked) is false.
 options:
   path:
     description: The image.
@@ -24,12 +28,48 @@ options:
     description: Whether to compute the SHA-256 of the file, which reads all of it.
     type: bool
     default: false
+  signature:
+    description:
+      - V(described) tells who has signed what, as the signatures state it. Only the signatures are read.
+      - V(digests) also compares all that is signed with the digests in the signatures, and fails where they do not
+        match. No key is needed. It finds damage, not a forgery.
+      - V(verify) also has O(singularity) verify the signatures, with the keys that this user has and without a network.
+        The outcome is in RV(signature.verified); it is for the play to judge.
+    type: str
+    choices: [described, digests, verify]
+    default: described
   singularity:
     description:
       - The executable of Singularity or Apptainer, a path or a name on E(PATH).
-      - With it, the image is run to read the tags of ella-anno and anno-targets from its files C(/anno/version)
-        and C(/anno-targets/version).
+      - With it, the image is run once to read the tags of ella-anno and anno-targets from its files C(/anno/version)
+        and C(/anno-targets/version). An image for another architecture than this host's is then refused.
     type: str
+  expect:
+    description:
+      - What the image must be, as in C(image) of a release manifest; what is null is not compared.
+      - The module fails where the image is something else, naming what was found and what is expected.
+    type: dict
+    default: {}
+    suboptions:
+      size:
+        description: The size of the file in bytes.
+        type: int
+      sha256:
+        description: The SHA-256 of the file as hexadecimal digits. All of the file is read.
+        type: str
+      arch:
+        description: What the image must be built for, as V(amd64) or V(arm64), or V(host) for what this host is.
+        type: str
+      versions:
+        description: The versions in the image. Compared where O(singularity) is there, see RV(versions_checked).
+        type: dict
+        suboptions:
+          ella_anno:
+            description: The tag of ella-anno.
+            type: str
+          anno_targets:
+            description: The tag of anno-targets.
+            type: str
 attributes:
   check_mode:
     description: Reads only; the same with and without check mode.
@@ -43,16 +83,36 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Check the new image
+- name: Check that the file is the image of the manifest, and runs here
   ousamg.anno.sif_info:
     path: /data/anno/archive/releases/anno-v3.2.0.sif
-    sha256: true
+    expect:
+      size: 1048576000
+      sha256: d2db7f2a4f6a1b3f1f9bb8f6b18ab3b1c1e7fb44c0a3f4ad2dfd70bb4c4f8c11
+      arch: host
 
-- name: Read the versions from inside the image
+- name: Compare the versions inside the image
   ousamg.anno.sif_info:
     path: /data/anno/anno-staging/anno.sif
     singularity: singularity
+    expect:
+      versions:
+        ella_anno: v2.7.1a
+        anno_targets: v3.2.0
   register: image
+
+- name: Tell when they were not compared
+  ansible.builtin.debug:
+    msg: "The versions in the image were not compared: {{ image.versions_reason }}."
+  when: not image.versions_checked
+
+- name: Look for changed bytes in a signed image, and have its signatures verified
+  ousamg.anno.sif_info:
+    path: /data/anno/anno-staging/anno.sif
+    signature: verify
+    singularity: singularity
+  register: image
+  failed_when: image is failed or image.signature.verified is not true
 """
 
 RETURN = r"""
@@ -75,6 +135,14 @@ version:
 arch:
   description: What the image was built for, as V(amd64) or V(arm64).
   type: str
+  returned: success
+host_arch:
+  description: What this host is, in the words of RV(arch).
+  type: str
+  returned: success
+runs_here:
+  description: Whether programs of RV(arch) run on this host without emulation.
+  type: bool
   returned: success
 uuid:
   description: The identifier of the image.
@@ -126,20 +194,74 @@ primary:
   type: int
   returned: success
 sha256:
-  description: The SHA-256 of the file as hexadecimal digits, or null where O(sha256=false).
+  description:
+    - The SHA-256 of the file as hexadecimal digits.
+    - Null where neither O(sha256) nor O(expect.sha256) asks for it.
   type: str
   returned: success
+signature:
+  description: The signatures in the image.
+  type: dict
+  returned: success
+  contains:
+    state:
+      description: V(unsigned), V(signed), or V(unread) where a signature could not be read.
+      type: str
+    signatures:
+      description: Each signature.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: Number of the data object that it is.
+          type: int
+        entity:
+          description: Fingerprint of the signing key as the image states it, or null. O(signature=verify) proves it.
+          type: str
+        form:
+          description: V(PGP) or V(DSSE), or null where it could not be read.
+          type: str
+        covers:
+          description: Numbers of the data objects that were signed.
+          type: list
+          elements: int
+        unread:
+          description: Why it could not be read, or null.
+          type: str
+    uncovered:
+      description: Numbers of the data objects that no signature covers.
+      type: list
+      elements: int
+    digests_match:
+      description:
+        - True where all that is signed was compared with the digests in the signatures; the module fails where it does
+          not match. Null where it was not compared, was not signed, or a signature could not be read.
+      type: bool
+    verified:
+      description: What Singularity finds. Null where it was not asked, is not there, or nothing is signed.
+      type: bool
+    reason:
+      description: Why RV(signature.verified) is not true, or null.
+      type: str
 versions:
-  description: The tags C(ella_anno) and C(anno_targets) that the image states, or null without O(singularity).
+  description: The tags C(ella_anno) and C(anno_targets) that the image states, or null where it was not run.
   type: dict
   returned: success
   sample: {ella_anno: v2.7.1a, anno_targets: v3.1.0}
+versions_checked:
+  description: True only where the versions were read from inside the image and are those of O(expect.versions).
+  type: bool
+  returned: success
+versions_reason:
+  description: Why the versions were not read or compared, or null.
+  type: str
+  returned: success
+  sample: there is no singularity on this host
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
-from ansible_collections.ousamg.anno.plugins.module_utils.files import sha256_of
-from ansible_collections.ousamg.anno.plugins.module_utils.sif import inspect_sif, read_versions
+from ansible_collections.ousamg.anno.plugins.module_utils.image_look import Expected, look
 
 
 def main() -> None:
@@ -147,23 +269,36 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "sha256": {"type": "bool", "default": False},
+            "signature": {"type": "str", "choices": ["described", "digests", "verify"], "default": "described"},
             "singularity": {"type": "str"},
+            "expect": {
+                "type": "dict",
+                "default": {},
+                "options": {
+                    "size": {"type": "int"},
+                    "sha256": {"type": "str"},
+                    "arch": {"type": "str"},
+                    "versions": {
+                        "type": "dict",
+                        "options": {"ella_anno": {"type": "str"}, "anno_targets": {"type": "str"}},
+                    },
+                },
+            },
         },
         supports_check_mode=True,
     )
-    path, singularity = module.params["path"], module.params["singularity"]
+    wanted = module.params
     try:
-        info = inspect_sif(path)
-        digest = sha256_of(path) if module.params["sha256"] else None
-        versions = read_versions(path, singularity) if singularity else None
+        found = look(
+            wanted["path"],
+            Expected(**wanted["expect"]),
+            sha256=wanted["sha256"],
+            signature=wanted["signature"],
+            program=wanted["singularity"],
+        )
     except (AnnoError, OSError) as error:
         module.fail_json(valid=False, **failure(error))
-    found = info._asdict()
-    # Ansible would take the size of what lies at "path", which may be a link.
-    del found["path"]
-    found["descriptors"] = [item._asdict() for item in info.descriptors]
-    found["primary"] = info.primary.id
-    module.exit_json(changed=False, valid=True, sha256=digest, versions=versions, **found)
+    module.exit_json(changed=False, valid=True, **found)
 
 
 if __name__ == "__main__":

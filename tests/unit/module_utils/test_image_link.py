@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import image_link
+from ansible_collections.ousamg.anno.plugins.module_utils.image_expect import ImageExpectationError
 from ansible_collections.ousamg.anno.plugins.module_utils.image_link import (
     Chmod,
     ImageError,
@@ -237,9 +238,9 @@ def test_size_and_checksum_are_compared(new: Path, old: Path) -> None:
     content = new.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     inspect_image(str(new), digest.upper(), len(content))
-    with pytest.raises(ImageError, match=f"has {len(content)} bytes.*Expected: 1 bytes"):
+    with pytest.raises(ImageExpectationError, match=f"has {len(content)} bytes.*Expected: 1 bytes"):
         inspect_image(str(new), digest, 1)
-    with pytest.raises(ImageError, match=f"SHA-256.*Expected: {digest}"):
+    with pytest.raises(ImageExpectationError, match=f"SHA-256.*Expected: {digest}"):
         inspect_image(str(old), digest, len(content))
 
 
