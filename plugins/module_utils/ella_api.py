@@ -68,6 +68,9 @@ class EllaApi:
         self.url = self._api.url
 
     def log_in(self, login: Login) -> None:
+        if not login.username or not login.password:
+            todo = "Give them in the environment (ANNO_ELLA_USERNAME, ANNO_ELLA_PASSWORD) or in a vault file."
+            raise EllaError(self.url + LOGIN, "no user name or no password was given", "both", todo)
         try:
             self._api.call("POST", LOGIN, login._asdict(), secret=True)
         except WebError as error:

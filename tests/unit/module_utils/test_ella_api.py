@@ -79,6 +79,13 @@ def test_wrong_credentials_are_told_and_not_repeated(ella: Ella) -> None:
     assert "5521" not in str(caught.value)
 
 
+@pytest.mark.parametrize("login", [Login("", PASSWORD), Login("tester", "")])
+def test_credentials_that_were_not_given(ella: Ella, login: Login) -> None:
+    with pytest.raises(EllaError, match="ANNO_ELLA_PASSWORD"):
+        EllaApi(ella.url).log_in(login)
+    assert ella.calls == []
+
+
 def test_a_login_without_a_cookie(ella: Ella, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ella, "answer", lambda _: Answer(None))
     with pytest.raises(EllaError, match="no cookie AuthenticationToken"):
