@@ -102,7 +102,8 @@ apt_install() {
         die "apt-get install -y $* failed. What to do: see its message above."
 }
 
-# Installs what interrupts, cuts the power, answers ssh and judges configurations in tests, or says how and goes on.
+# Installs what interrupts, cuts the power, answers ssh, judges configurations and makes hosts with Apptainer in tests, or
+# says how and goes on.
 install_for_tests() {
     local packages=()
     command -v strace >/dev/null || packages+=(strace)
@@ -113,6 +114,11 @@ install_for_tests() {
     for program in vcfanno tabix; do
         command -v "$program" >/dev/null || packages+=("$program")
     done
+    # Nobody but root can make use of these.
+    if [[ $EUID == 0 ]]; then
+        command -v mmdebstrap >/dev/null || packages+=(mmdebstrap)
+        command -v ip >/dev/null || packages+=(iproute2)
+    fi
     ((${#packages[@]})) || return 0
     if [[ $EUID != 0 ]] || ! command -v apt-get >/dev/null; then
         say "without ${packages[*]} some tests are skipped. To run them all:" \

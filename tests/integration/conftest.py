@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import support_hosts
 from sandbox import __main__ as sandbox
 from sandbox import service, sites
 from support_deploy import Deploy, Site
@@ -38,3 +39,8 @@ def site(_sandbox: Path, tmp_path: Path) -> Site:
 @pytest.fixture
 def deploy(site: Site) -> Deploy:
     return Deploy(site)
+
+
+@pytest.fixture(scope="session")
+def hosts() -> support_hosts.Hosts:
+    return support_hosts.hosts()
