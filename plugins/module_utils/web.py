@@ -47,7 +47,7 @@ class Api:
     """
 
     def __init__(self, url: str, what: str, patience: float = 0.0, waiting: Callable[[], None] | None = None) -> None:
-        self._address = _address(url)
+        self._address = address(url)
         self.url = url.rstrip("/")
         self._what = what
         self._patience = patience
@@ -152,7 +152,7 @@ class Api:
         return WebError(self.url + path, found, self._what, todo)
 
 
-def _address(url: str) -> SplitResult:
+def address(url: str) -> SplitResult:
     """The parts of a URL. One with credentials is refused, without showing them."""
     try:
         parts = urlsplit(url)

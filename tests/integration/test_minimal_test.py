@@ -18,7 +18,9 @@ from peers.anno import API, Anno
 from peers.ella import JOBS, Ella
 from sandbox import packages, sites
 from support_deploy import REPOSITORY, Deploy, Run, Site
-from support_tree import differences
+from support_hosts import Hosts
+from support_tree import differences, snapshot
+from support_user import world_folder
 from support_vcfanno import REAL
 
 pytestmark = REAL
@@ -194,6 +196,32 @@ def test_a_field_that_the_release_lacks(minimal: Minimal) -> None:
     words = f"hgmd ({HGMD}): HGMD__CLASS has no value, since the file has no such field."
     entry = failed(minimal, run, words, "What to do: Compare sources.json and vcfanno_config.toml")
     assert entry["after"]["missing"][0]["names"] == ["HGMD__CLASS"]
+
+
+def test_by_the_vcfanno_in_the_live_image(hosts: Hosts) -> None:
+    """As the service user of a host with Apptainer."""
+    code = """
+import json, sys
+from ansible_collections.ousamg.anno.plugins.module_utils import annotation_test
+from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_run import Program
+top, image = sys.argv[1:]
+given = annotation_test.Request(
+    f"{top}/data", [("clinvar", "1"), ("hgmd", "1")], f"{top}/ledger", "digest", None, image,
+    Program("vcfanno", "singularity", image), "name", 60)
+planned = annotation_test.plan(given)
+annotation_test.apply(given, planned)
+print(json.dumps(planned.reasons))
+"""
+    with world_folder() as top:
+        packages.data_folder(top / "data", {"clinvar": "1", "hgmd": "1"})
+        entries = [{"event": "start"}, {"event": "end", "outcome": "ok"}]
+        ledger.append(str(top / "ledger"), ledger.Request("d1", entries, manifest="digest"))
+        before = snapshot(top)
+        python = ("python3", "-c", code, top, hosts.image)
+        done = hosts.run(*python, share=[top], env={"PYTHONPATH": str(REPOSITORY / "collections")})
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)[-1] == f"by singularity exec {hosts.image} vcfanno on this host"
+        assert differences(before, snapshot(top)) == set()
 
 
 # Through the anno service
