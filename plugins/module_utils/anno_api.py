@@ -10,9 +10,9 @@ Source of the calls: ella-anno. ``POST annotate/`` takes ``{"input": VCF}`` and 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
-from ansible_collections.ousamg.anno.plugins.module_utils.web import Api
+from ansible_collections.ousamg.anno.plugins.module_utils.web import LIMITS, Api, Limits
 
 BASE = "/api/v1"
 # Of an annotated VCF. That of a few variants has a megabyte, most of it header.
@@ -29,10 +29,10 @@ class Status(NamedTuple):
 
 
 class AnnoApi:
-    """The calls for one task. Each raises WebError. For ``patience`` and ``waiting`` see web.Api."""
+    """The calls for one task. Each raises WebError."""
 
-    def __init__(self, url: str, patience: float = 0.0, waiting: Callable[[], None] | None = None) -> None:
-        self._api = Api(url, _WHAT, patience, waiting)
+    def __init__(self, url: str, limits: Limits = LIMITS) -> None:
+        self._api = Api(url, _WHAT, limits)
         self.url = self._api.url
 
     def submit(self, vcf: str) -> str:

@@ -25,21 +25,24 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     vcfanno_run,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_api import AnnoApi
-from ansible_collections.ousamg.anno.plugins.module_utils.annotation_check import Expected, Missing
+from ansible_collections.ousamg.anno.plugins.module_utils.annotated_vcf import AnnotatedVcfError
+from ansible_collections.ousamg.anno.plugins.module_utils.annotation_check import Expected
 from ansible_collections.ousamg.anno.plugins.module_utils.ella_api import DONE, EllaApi, Login, Sample
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.known_variants import Known
 from ansible_collections.ousamg.anno.plugins.module_utils.problems import listed
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress, duration
 from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_run import Program
+from ansible_collections.ousamg.anno.plugins.module_utils.web import Limits
 
 API, ELLA, DIRECT = "api", "ella", "direct"
 OUTPUT = os.path.join("VCFANNO", "output.vcf")
 
 _POLL = 0.5
-# Seconds in which a service that was just started must accept connections.
-_PATIENCE = 60.0
+# Seconds that a call may take, and in which a service that was just started must accept connections.
+_CALL = 60.0
 _MAX_VCF = 4 << 20
+_GOES_ON = "Look at it: it goes on by itself. Give it more time (minimal_test_timeout) where it only is slow."
 NO_TABLES = "not testable this way: it has no vcfanno tables"
 
 
@@ -110,12 +113,7 @@ class Plan(NamedTuple):
         return {
             "methods": list(self.methods),
             "tested": [
-                {
-                    "package": k.table.package,
-                    "version": self.versions[k.table.package],
-                    "file": k.table.file,
-                    "names": k.table.names,
-                }
+                {"package": k.table.package, "version": self.versions[k.table.package], "file": k.table.file}
                 for k in self.known
             ],
             "untestable": [item._asdict() for item in self.untestable],
@@ -179,9 +177,10 @@ class _Watch:
 
     def __init__(self, request: Request) -> None:
         self._progress = Progress(request.progress, "minimal test", None)
-        self._timeout = request.timeout
+        self.given = duration(request.timeout)
         self.deadline = time.monotonic() + request.timeout
-        self.patience = min(_PATIENCE, request.timeout)
+        longest = min(_CALL, request.timeout)
+        self.limits = Limits(longest, longest, self.tick)
         self.what("starting")
 
     def what(self, text: str) -> None:
@@ -191,13 +190,11 @@ class _Watch:
     def tick(self, _: int = 0) -> None:
         self._progress.update()
 
-    def wait(self, where: str, what: str, todo: str, work: str | None, task: str | None) -> None:
-        """Wait a moment. Raises AnnotationTestError when the time is up."""
+    def wait(self, what: str) -> bool:
+        """Wait a moment. False when the time is up."""
         self.what(what)
-        if time.monotonic() > self.deadline:
-            found = f"{what}, after {duration(self._timeout)}"
-            raise _task_error(where, found, "an end by then", todo, work, task)
         time.sleep(_POLL)
+        return time.monotonic() < self.deadline
 
 
 def _require_live(request: Request, versions: dict[str, str | None]) -> None:
@@ -243,13 +240,14 @@ def _way(method: str, request: Request) -> str:
 
 
 def _through_api(request: Request, planned: Plan, folder: str, watch: _Watch) -> tuple[str, str]:
-    anno = AnnoApi(request.api or "", watch.patience, watch.tick)
+    anno = AnnoApi(request.api or "", watch.limits)
     watch.what(f"submitting to {anno.url}")
     task = anno.submit(planned.vcf)
     where = f"{anno.url} task {task}"
     while (status := anno.status(task)).active:
-        todo = "Look at the task: it goes on by itself. Give it more time (minimal_test_timeout) where it only is slow."
-        watch.wait(where, f"task {task}{_step_words(request.work, task)}", todo, request.work, task)
+        if not watch.wait(f"task {task}{_step_words(request.work, task)}"):
+            found = f"the task has not ended after {watch.given}"
+            raise _task_error(where, found, "a task that ends well", _GOES_ON, request.work, task)
     if status.failed:
         todo = "Mend what its log tells, then test again."
         raise _task_error(where, "the task has failed", "a task that ends well", todo, request.work, task)
@@ -261,7 +259,7 @@ def _through_api(request: Request, planned: Plan, folder: str, watch: _Watch) ->
 
 
 def _through_ella(request: Request, given: Ella, work: str, watch: _Watch) -> tuple[str, str]:
-    ella = EllaApi(given.url, watch.patience, watch.tick)
+    ella = EllaApi(given.url, watch.limits)
     watch.what(f"logging in to {ella.url}")
     ella.log_in(given.login)
     ella.check_anno()
@@ -273,8 +271,9 @@ def _through_ella(request: Request, given: Ella, work: str, watch: _Watch) -> tu
             todo = "Mend what it tells, then test again."
             raise _task_error(where, found, "a job that ends as DONE", todo, work, job.task)
         words = f", task {job.task}{_step_words(work, job.task)}" if job.task else ""
-        todo = "Look at the job in ELLA: it goes on by itself. Give it more time (minimal_test_timeout)."
-        watch.wait(where, f"job {number} {job.status}{words}", todo, work, job.task)
+        if not watch.wait(f"job {number} {job.status}{words}"):
+            found = f"the job is still {job.status} after {watch.given}"
+            raise _task_error(where, found, "a job that ends as DONE", _GOES_ON, work, job.task)
     if job.task is None:
         todo = "Look at the job in ELLA."
         raise AnnotationTestError(where, "it is DONE without a task of anno", "the task_id of anno", todo)
@@ -294,22 +293,21 @@ def _check(request: Request, planned: Plan, method: str, path: str, task: str, w
     picked = method != ELLA and not request.vcf
     expected = [Expected(known.table, known.names if picked else ()) for known in planned.known]
     base = request.data if method == DIRECT else request.base_path
-    missing = annotation_check.check(path, expected, request.data, base, watch.tick)
-    if missing:
-        raise _missing_error(method, request, planned, path, task, missing)
-
-
-def _missing_error(
-    method: str, request: Request, planned: Plan, path: str, task: str, missing: Sequence[Missing]
-) -> AnnotationTestError:
+    # What was read from an API, or written into a folder that is gone by now, has no path that a person could look at.
     results = {API: f"the result of {request.api} task {task}", DIRECT: f"the result of {request.program}"}
-    found = "; ".join(f"{m.package} ({m.file}): {listed(m.names)} {m.reason}" for m in missing)
-    expected = "a value of each of these names, annotated from this file"
-    todo = "Compare sources.json and vcfanno_config.toml of the data folder, and that anno runs with this folder."
-    if method == ELLA:
-        todo += " Where only values are missing, choose a sample that has variants of these packages."
-    told = [{**m._asdict(), "version": planned.versions[m.package]} for m in missing]
-    return AnnotationTestError(results.get(method, path), found, expected, todo, missing=told, task=task or None)
+    where = results.get(method, path)
+    try:
+        missing = annotation_check.check(path, expected, request.data, base, watch.tick)
+    except AnnotatedVcfError as error:
+        raise AnnotationTestError(where, error.found, error.expected, error.todo, task=task or None) from None
+    if missing:
+        found = "; ".join(f"{m.package} ({m.file}): {listed(m.names)} {m.reason}" for m in missing)
+        wanted = "a value of each of these names, annotated from this file"
+        todo = "Compare sources.json and vcfanno_config.toml of the data folder, and that anno runs with this folder."
+        if method == ELLA:
+            todo += " Where only values are missing, choose a sample that has variants of these packages."
+        told = [{**m._asdict(), "version": planned.versions[m.package]} for m in missing]
+        raise AnnotationTestError(where, found, wanted, todo, missing=told, task=task or None)
 
 
 def _task_error(
@@ -324,7 +322,7 @@ def _task_error(
     found += f" (step {step.name} {step.state})"
     if step.tail:
         found += f". The end of {step.log}:\n" + "\n".join(step.tail) + "\n(end of the log)"
-    return AnnotationTestError(where, found, expected, todo, task=task, step=step.name, log=list(step.tail))
+    return AnnotationTestError(where, found, expected, todo, task=task, step=step.name)
 
 
 def _step_words(work: str | None, task: str) -> str:

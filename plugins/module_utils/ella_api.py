@@ -10,12 +10,12 @@ Source of the calls: ELLA. The status of a job goes SUBMITTED → RUNNING → AN
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_api import task_id
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.web import Api, WebError
+from ansible_collections.ousamg.anno.plugins.module_utils.web import LIMITS, Api, Limits, WebError
 
 LOGIN = "/api/v1/users/actions/login/"
 JOBS = "/api/v1/import/service/jobs/"
@@ -61,10 +61,10 @@ class Job(NamedTuple):
 
 
 class EllaApi:
-    """One ELLA. Each call raises WebError or EllaError. For ``patience`` and ``waiting`` see web.Api."""
+    """One ELLA. Each call raises WebError or EllaError."""
 
-    def __init__(self, url: str, patience: float = 0.0, waiting: Callable[[], None] | None = None) -> None:
-        self._api = Api(url, _WHAT, patience, waiting)
+    def __init__(self, url: str, limits: Limits = LIMITS) -> None:
+        self._api = Api(url, _WHAT, limits)
         self.url = self._api.url
 
     def log_in(self, login: Login) -> None:

@@ -16,8 +16,9 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 from urllib.parse import quote
 
-from ansible_collections.ousamg.anno.plugins.module_utils.web import Api, WebError
+from ansible_collections.ousamg.anno.plugins.module_utils.web import Api, Limits, WebError
 
+_TIMEOUT = 15.0  # seconds for a call of the API
 _TAIL_LINES, _TAIL_BYTES = 20, 8192
 _STEP = re.compile(r"\w[\w.-]*")
 _ENDED = re.compile(r"FINALIZED|CANCELLED|FAILED|SUCCESS", re.IGNORECASE)
@@ -131,7 +132,7 @@ def _mtime(path: str) -> float | None:
 
 def running_by_api(api: str) -> list[Task]:
     """As the service says: of the tasks that have not ended by their last status, those that are ``active``."""
-    service = Api(api, "the HTTP API of an anno service")
+    service = Api(api, "the HTTP API of an anno service", Limits(_TIMEOUT))
     base = "/api/v1/status/"
     statuses = service.json("GET", base)
     if not isinstance(statuses, dict):

@@ -13,16 +13,16 @@ import http.client
 import http.cookies
 import json
 import re
+import select
 import ssl
 import time
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 
 MAX_BODY = 8 << 20
-_TIMEOUT = 60.0  # seconds for one call
-_RETRY = 0.5  # seconds between two tries to connect
+_WAIT = 0.5  # seconds between two tries to connect, and between two words to who waits
 _CHUNK = 1 << 16
 _SHOWN = 120  # characters of a body
 _NOT_TEXT = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -36,22 +36,31 @@ class WebError(AnnoError):
         self.status = status
 
 
+class Limits(NamedTuple):
+    """Seconds that a call may take, and seconds to go on trying where the connection is refused, as it is while a
+    service comes up. ``waiting`` is called every now and then meanwhile."""
+
+    timeout: float = 60.0
+    patience: float = 0.0
+    waiting: Callable[[], None] = lambda: None
+
+
+LIMITS = Limits()
+
+
 class Api:
     """The HTTP API of one service.
 
     :param url: its base, such as ``http://p22-anno-01:6000``. One that holds credentials is refused.
     :param what: what it is to be, for error texts: "the HTTP API of an anno service".
-    :param patience: seconds to go on trying where the connection is refused, as it is while a service comes up.
-    :param waiting: called at each of these tries.
     Every call raises WebError.
     """
 
-    def __init__(self, url: str, what: str, patience: float = 0.0, waiting: Callable[[], None] | None = None) -> None:
+    def __init__(self, url: str, what: str, limits: Limits = LIMITS) -> None:
         self._address = address(url)
         self.url = url.rstrip("/")
         self._what = what
-        self._patience = patience
-        self._waiting = waiting or (lambda: None)
+        self._limits = limits
         self.cookies: dict[str, str] = {}
 
     def json(self, method: str, path: str, body: Any = None, *, secret: bool = False) -> Any:
@@ -69,8 +78,8 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None, *, limit: int = MAX_BODY, secret: bool = False) -> bytes:
         """The body of an answer with a status of 200 to 202; ``limit`` is how many bytes it may have."""
-        deadline = time.monotonic() + _TIMEOUT
         connection = self._connected(path)
+        deadline = time.monotonic() + self._limits.timeout
         try:
             headers = {"Accept": "*/*", "Connection": "close"}
             if self.cookies:
@@ -80,6 +89,7 @@ class Api:
                 content = json.dumps(body).encode()
                 headers["Content-Type"] = "application/json"
             connection.request(method, self._address.path.rstrip("/") + path, content, headers)
+            self._await(connection, path, deadline)
             response = connection.getresponse()
             answer = self._read(response, path, limit, deadline)
         except (http.client.HTTPException, OSError) as error:
@@ -100,9 +110,9 @@ class Api:
 
     def _connected(self, path: str) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._address.scheme == "https" else http.client.HTTPConnection
-        give_up = time.monotonic() + self._patience
+        give_up = time.monotonic() + self._limits.patience
         while True:
-            connection = kind(self._address.hostname or "", self._address.port, timeout=_TIMEOUT)
+            connection = kind(self._address.hostname or "", self._address.port, timeout=self._limits.timeout)
             try:
                 connection.connect()
                 return connection
@@ -110,11 +120,18 @@ class Api:
                 connection.close()
                 if time.monotonic() >= give_up:
                     raise self._broken(path, error) from None
-                self._waiting()
-                time.sleep(_RETRY)
+                self._limits.waiting()
+                time.sleep(_WAIT)
             except (OSError, UnicodeError, http.client.HTTPException) as error:
                 connection.close()
                 raise self._broken(path, error) from None
+
+    def _await(self, connection: http.client.HTTPConnection, path: str, deadline: float) -> None:
+        """Wait for the first byte of the answer."""
+        while not select.select([connection.sock], [], [], _WAIT)[0]:
+            self._limits.waiting()
+            if time.monotonic() > deadline:
+                raise self.unexpected(path, f"there is none after {self._limits.timeout:.0f} s")
 
     def _read(self, response: http.client.HTTPResponse, path: str, limit: int, deadline: float) -> bytes:
         parts, size = [], 0
@@ -124,7 +141,7 @@ class Api:
             if size > limit:
                 raise self.unexpected(path, f"it has more than {limit} bytes")
             if time.monotonic() > deadline:
-                raise self.unexpected(path, f"it has not ended after {_TIMEOUT:.0f} s and {size} bytes")
+                raise self.unexpected(path, f"it has not ended after {self._limits.timeout:.0f} s and {size} bytes")
         if response.length:
             raise self.unexpected(path, f"it ends after {size} of {size + response.length} bytes")
         return b"".join(parts)
@@ -146,8 +163,8 @@ class Api:
             todo = "Check the host name in the URL and the certificate authorities of this host."
             return WebError(self.url + path, found, "a certificate that this host trusts", todo)
         found = f"not reachable ({getattr(error, 'strerror', None) or error or type(error).__name__})"
-        if self._patience:
-            found += f", tried for {self._patience:.0f} s"
+        if self._limits.patience:
+            found += f", tried for {self._limits.patience:.0f} s"
         todo = "Check the URL (http or https, host, port), that the service runs there, and the firewall."
         return WebError(self.url + path, found, self._what, todo)
 

@@ -166,10 +166,6 @@ tested:
     file:
       description: The annotation file, below the data folder.
       type: str
-    names:
-      description: The INFO names of the table.
-      type: list
-      elements: str
 untestable:
   description: What this test tells nothing of, a package or one file of it, and why.
   returned: success, and where the annotation failed
@@ -216,14 +212,9 @@ task:
   returned: where there is one
   type: str
 step:
-  description: The step of the task that failed, or that it is in.
+  description: The step of the task that failed, or that it is in. The end of its log is in the message.
   returned: where the work folder tells
   type: str
-log:
-  description: The end of that step's log.
-  returned: where the work folder tells
-  type: list
-  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -249,7 +249,7 @@ def test_a_task_that_hangs_is_shown_and_given_up(minimal: Minimal, anno: Anno) -
     run = minimal(minimal_test_api=anno.url, minimal_test_timeout=7, expect=2)
     shown = [int(n) for n in re.findall(r"^\[tsd\] minimal test: task 2, VCFANNO STARTED, (\d+) s$", run.output, re.M)]
     assert shown and shown == sorted(shown)
-    failed(minimal, run, "task 2, VCFANNO STARTED, after 7 s (step VCFANNO STARTED)", "waiting for a lock")
+    failed(minimal, run, "the task has not ended after 7 s (step VCFANNO STARTED)", "waiting for a lock")
 
 
 def _wrong_task(anno: Anno) -> None:
@@ -268,10 +268,11 @@ def _former_data(anno: Anno) -> None:
         (("process", "half"), "/process/2: the answer is not what was asked for: it ends after 27 of 127 bytes"),
         (("status", "closed"), "/status/2: the answer is not what was asked for: the connection was closed without"),
         (("annotate", "garbage"), "/annotate/: the answer is not what was asked for: it is no JSON"),
+        (("process", "silent"), "/process/2: the answer is not what was asked for: there is none after 5 s"),
         (_wrong_task, "its task_id is '../../etc', and that of a task has digits only"),
         (_former_data, "it was annotated from the data folder"),
     ],
-    ids=["500", "html", "half", "closed", "garbage", "task", "data"],
+    ids=["500", "html", "half", "closed", "garbage", "silent", "task", "data"],
 )
 def test_a_service_that_answers_badly(
     minimal: Minimal, anno: Anno, spoil: tuple[str, str] | Callable[[Anno], None], words: str
@@ -280,7 +281,7 @@ def test_a_service_that_answers_badly(
         spoil(anno)
     else:
         anno.bad[f"{API}/{spoil[0]}"] = spoil[1]
-    run = minimal(minimal_test_api=anno.url, expect=2)
+    run = minimal(minimal_test_api=anno.url, minimal_test_timeout=5, expect=2)
     failed(minimal, run, words)
 
 

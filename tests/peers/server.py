@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad <b>Gateway</b></h1>nginx</body></html>"
-# What a bad answer is: status, body, and by how much its Content-Length is wrong. None: no answer, a closed connection.
+# What a bad answer is: status, body, and by how much its Content-Length is wrong. None: no answer, and the connection
+# is closed, at once or in the end.
 BAD: dict[str, tuple[int, bytes, int] | None] = {
+    "silent": None,
     "500": (500, b'{"message": "database is locked"}', 0),
     "html": (200, HTML, 0),
     "half": (200, b'{"task_id": "1", "status": ', 100),
@@ -46,6 +48,7 @@ class Peer:
     def __init__(self) -> None:
         self.bad: dict[str, str] = {}
         self.calls: list[Call] = []
+        self._ending = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -59,6 +62,7 @@ class Peer:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._ending.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -76,6 +80,8 @@ class Peer:
                 bad = BAD[mode] if mode else None
                 if bad:
                     self._send(Answer(bad[1], bad[0]), bad[2])
+                elif mode == "silent":
+                    peer._ending.wait()
                 elif mode is None:
                     self._send(peer.answer(call), 0)
                 self.close_connection = True

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import web
-from ansible_collections.ousamg.anno.plugins.module_utils.web import Api, WebError
+from ansible_collections.ousamg.anno.plugins.module_utils.web import Api, Limits, WebError
 from peers.server import BAD, Answer, Call, Peer
 
 WHAT = "the API of an echo"
@@ -94,8 +94,7 @@ def test_a_body_that_is_too_large_is_not_read(echo: Echo) -> None:
         Api(echo.url, WHAT).call("GET", "/answer", limit=1000)
 
 
-def test_an_answer_that_trickles_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_TIMEOUT", 0.3)
+def test_an_answer_that_trickles_has_an_end() -> None:
     ended = threading.Event()
 
     def trickle() -> None:
@@ -114,16 +113,19 @@ def test_an_answer_that_trickles_has_an_end(monkeypatch: pytest.MonkeyPatch) -> 
         thread.start()
         try:
             with pytest.raises(WebError, match="it has not ended after"):
-                Api(f"http://127.0.0.1:{server.getsockname()[1]}", WHAT).call("GET", "/")
+                Api(f"http://127.0.0.1:{server.getsockname()[1]}", WHAT, Limits(0.3)).call("GET", "/")
         finally:
             ended.set()
             thread.join()
 
 
-def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_TIMEOUT", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(WebError, match="timed out"):
-        Api(f"http://127.0.0.1:{server.getsockname()[1]}", WHAT).call("GET", "/")
+def test_a_server_that_says_nothing_is_given_up_and_meanwhile_told(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_WAIT", 0.05)
+    echo.bad["/x"] = "silent"
+    told: list[None] = []
+    with pytest.raises(WebError, match="there is none after 1 s"):
+        Api(echo.url, WHAT, Limits(0.6, waiting=lambda: told.append(None))).call("GET", "/x")
+    assert len(told) > 1
 
 
 def free_port() -> int:
@@ -133,7 +135,7 @@ def free_port() -> int:
 
 
 def test_a_service_that_comes_up_meanwhile_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_RETRY", 0.01)
+    monkeypatch.setattr(web, "_WAIT", 0.01)
     port = free_port()
     servers: list[socket.socket] = []
     tries: list[None] = []
@@ -150,16 +152,16 @@ def test_a_service_that_comes_up_meanwhile_is_waited_for(monkeypatch: pytest.Mon
             peer.recv(1000)
             peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-    assert Api(f"http://127.0.0.1:{port}", WHAT, 30, waiting).json("GET", "/") == {}
+    assert Api(f"http://127.0.0.1:{port}", WHAT, Limits(30, 30, waiting)).json("GET", "/") == {}
     servers[0].close()
     assert len(tries) == 3
 
 
 @pytest.mark.parametrize("patience", [0.0, 0.05])
 def test_one_that_does_not_is_told(monkeypatch: pytest.MonkeyPatch, patience: float) -> None:
-    monkeypatch.setattr(web, "_RETRY", 0.01)
+    monkeypatch.setattr(web, "_WAIT", 0.01)
     with pytest.raises(WebError, match=r"not reachable \(Connection refused\)") as caught:
-        Api(f"http://127.0.0.1:{free_port()}", WHAT, patience).json("GET", "/")
+        Api(f"http://127.0.0.1:{free_port()}", WHAT, Limits(patience=patience)).json("GET", "/")
     assert ("tried for" in caught.value.found) == bool(patience)
     assert "Check the URL" in caught.value.todo
 

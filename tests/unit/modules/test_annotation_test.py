@@ -50,7 +50,7 @@ def test_a_dry_run_tells_what_would_be_tested_and_writes_nothing(args: dict[str,
         key: result[key] for key in result if key != "invocation"
     }
     assert result["methods"] == ["api"]
-    assert result["tested"][0]["names"] == ["CLINVARJSON"]
+    assert result["tested"] == [{"package": "clinvar", "version": "1", "file": "variantDBs/clinvar/clinvar_1.vcf.gz"}]
     assert result["untestable"][0]["package"] == "vep"
 
 
