@@ -98,6 +98,10 @@ class Untestable(NamedTuple):
     file: str | None
     why: str
 
+    @property
+    def what(self) -> str:
+        return f"{self.package} ({self.file})" if self.file else self.package
+
 
 class Plan(NamedTuple):
     """``known`` are the tables to test, ``versions`` the live versions by package, ``vcf`` the text to annotate."""
@@ -116,7 +120,7 @@ class Plan(NamedTuple):
                 {"package": k.table.package, "version": self.versions[k.table.package], "file": k.table.file}
                 for k in self.known
             ],
-            "untestable": [item._asdict() for item in self.untestable],
+            "untestable": [{**item._asdict(), "what": item.what} for item in self.untestable],
             "reasons": list(self.reasons),
         }
 
@@ -134,20 +138,21 @@ def plan(request: Request) -> Plan:
     tables = {name: known_variants.tables_of(name, source.vcfanno) for name, source in contents.sources.items()}
     names = [name for name, _ in request.packages]
     untestable = [Untestable(name, None, NO_TABLES) for name in names if not tables[name]]
-    reasons = []
-    if not any(tables[name] for name in names):
-        reasons.append("no updated package has vcfanno tables: all live ones that have are tested")
-        names = sorted(tables)
     known = [known_variants.look(request.data, table) for name in names for table in tables[name]]
+    reasons = []
+    if all(k.why for k in known):
+        reasons.append("no updated package can be tested this way: all live ones that can are tested")
+        others = sorted(tables.keys() - set(names))
+        known += [known_variants.look(request.data, table) for name in others for table in tables[name]]
     untestable += [Untestable(k.table.package, k.table.file, k.why) for k in known if k.why]
     testable = tuple(k for k in known if not k.why)
     if not testable:
-        found = "; ".join(f"{item.file or item.package}: {item.why}" for item in untestable)
+        found = "; ".join(f"{item.what}: {item.why}" for item in untestable)
         todo = "Check the data folder with ousamg.anno.data_validate."
         raise AnnotationTestError(request.data, f"nothing can be tested. {found}", "a table with variants", todo)
     vcf = _own(request.vcf) if request.vcf else known_variants.render([v for k in testable for v in k.variants])
     reasons += [_reason(k, versions[k.table.package], request.vcf) for k in testable]
-    reasons += [f"{item.package}{f' ({item.file})' if item.file else ''}: {item.why}" for item in untestable]
+    reasons += [f"{item.what}: {item.why}" for item in untestable]
     reasons += [f"by {_way(method, request)}" for method in methods]
     return Plan(methods, testable, tuple(untestable), versions, vcf, tuple(reasons))
 

@@ -14,8 +14,8 @@ description:
   - It is done by a task of the anno service (O(api)), by a reanalysis in ELLA (O(ella)), or by both where both are
     given. Without either vcfanno itself annotates them with the live data, on the target.
   - Refuses to test what is not live by the ledger, by C(sources.json) or by the image link.
-  - A package without vcfanno tables is told in RV(untestable). Where no package of the release has any, as in a release
-    of code alone, all live packages that have are tested.
+  - A package without vcfanno tables, or without plain variants in them, is told in RV(untestable). Where no package of
+    the release can be tested, as in a release of code alone, all live ones that can are.
 options:
   data:
     description: The live data folder.
@@ -174,6 +174,7 @@ untestable:
   sample:
     - package: vep
       file: null
+      what: vep
       why: "not testable this way: it has no vcfanno tables"
 reasons:
   description: What is tested with which variants, what cannot be, and how, in sentences.

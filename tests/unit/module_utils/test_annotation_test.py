@@ -20,6 +20,7 @@ from peers import ella as ella_peer
 from peers.anno import API, Anno
 from sandbox.packages import data_folder as make_data
 from sandbox.packages import read_sources
+from support_validate import indexed
 from support_vcfanno import REAL
 
 pytestmark = REAL
@@ -82,12 +83,21 @@ def test_the_plan(top: Path) -> None:
 
 
 @pytest.mark.parametrize("packages", [[], [("vep", "105")]])
-def test_where_no_updated_package_has_tables_all_are_tested(top: Path, packages: list[tuple[str, str]]) -> None:
+def test_where_no_updated_package_can_be_tested_all_are(top: Path, packages: list[tuple[str, str]]) -> None:
     planned = annotation_test.plan(request(top, packages=packages))
     assert sorted({k.table.package for k in planned.known}) == ["clinvar", "gnomad", "hgmd"]
     assert [item.package for item in planned.untestable] == [name for name, _ in packages]
     assert "all live ones" in planned.reasons[0]
     assert run(request(top, packages=packages)) == {}
+
+
+def test_a_package_of_structural_variants_alone(top: Path) -> None:
+    header = "##fileformat=VCFv4.2\n##contig=<ID=1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    indexed(top / "data" / CLINVAR, header + "1\t5\t.\tN\t<DEL>\t.\t.\tCLINVARJSON=x;END=9\n", "vcf")
+    planned = annotation_test.plan(request(top, packages=[("clinvar", "1")]))
+    assert {k.table.package for k in planned.known} == {"gnomad", "hgmd"}
+    assert [item.what for item in planned.untestable] == [f"clinvar ({CLINVAR})"]
+    assert annotation_test.plan(request(top)).known[0].table.package == "hgmd"
 
 
 def test_nothing_that_can_be_tested_is_no_pass(top: Path) -> None:
