@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pysam
-import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import data_validate
 from ansible_collections.ousamg.anno.plugins.module_utils.problems import Problem
 from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_rules import Row
@@ -25,10 +23,6 @@ VERSIONS: dict[str, packages.Version] = {
 }
 CONFIG = "vcfanno_config.toml"
 CLINVAR = "variantDBs/clinvar/clinvar_20230504.vcf.gz"
-
-needs_vcfanno = pytest.mark.skipif(
-    shutil.which("vcfanno") is None, reason="vcfanno is not installed (scripts/setup.sh tests)"
-)
 
 
 def make_data(data: Path) -> None:

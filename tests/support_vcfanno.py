@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sandbox.packages import LOCAL_BED, data_folder, read_sources
 
-REAL = pytest.mark.skipif(shutil.which("vcfanno") is None, reason="needs vcfanno (the Debian package of this name)")
+needs_vcfanno = pytest.mark.skipif(shutil.which("vcfanno") is None, reason="needs vcfanno (scripts/setup.sh tests)")
 PACKAGES = ("clinvar", "gnomad", "hgmd")
 INPUT = """\
 ##fileformat=VCFv4.2

@@ -18,6 +18,9 @@ from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoErro
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import read_receipt
 from ansible_collections.ousamg.anno.plugins.module_utils.sources_json import Source
 
+# Written anew for each generation; everything else at the top level is taken over.
+LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
+
 
 class FolderError(AnnoError):
     """A file of the data folder is not what it should be."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import generation, trash
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY, ArchivePackage
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, is_folder, is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import Store
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import size
 
@@ -59,7 +59,7 @@ def check_space(store: Store, files: int, total: int) -> None:
     # The state folder is on the same file system, but may not be there yet; what lies above may be another one's.
     status = os.statvfs(store.data)
     # What a killed run left is removed before anything is unpacked.
-    free = status.f_bavail * status.f_frsize + sum(_own_bytes(path) for path in (store.next, *data_switch.trash(store)))
+    free = status.f_bavail * status.f_frsize + sum(_own_bytes(path) for path in (store.next, *trash.paths(store)))
     # Half a block is lost per file on average; the lists and the links' folders are small beside that.
     needed = total + files * _FS_BLOCK
     if needed > free:
@@ -88,6 +88,29 @@ def check_rights(store: Store) -> None:
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             todo = f"Run as the service user, or have the owner run: chmod u+rwx,g+rwx {path}"
             raise PlaceError(path, "this user may not write there", "a folder of the service user", todo)
+
+
+def check_ownership(ownership: Ownership) -> None:
+    """This user may give files to that owner and group (chown(2)); it would show when the first one is unpacked."""
+    if _has_cap_chown():
+        return
+    groups = {-1, os.getegid(), *os.getgroups()}
+    for kind, number, allowed in (("owner", ownership.uid, {-1, os.geteuid()}), ("group", ownership.gid, groups)):
+        if number not in allowed:
+            own = ", ".join(str(own) for own in sorted(allowed - {-1}))
+            found = f"this user may not give files to the {kind} with the number {number}"
+            todo = f"Leave {kind} out, run as root, or run as a user of that {kind}."
+            raise PlaceError(kind, found, f"one that this user may give files to: {own}", todo)
+
+
+def _has_cap_chown() -> bool:
+    """capabilities(7): root in a container may lack it."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as stream:
+            effective = next(line for line in stream if line.startswith("CapEff:"))
+    except (OSError, StopIteration):
+        return os.geteuid() == 0
+    return bool(int(effective.split()[1], 16) & 1)
 
 
 def check_parts(store: Store, destinations: Sequence[str]) -> None:

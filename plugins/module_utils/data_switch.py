@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
+from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock, trash
 from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     exchange,
     is_folder,
@@ -39,7 +39,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
 )
 
 EXCHANGE, RENAMES, PACKAGES = "exchange", "renames", "packages"
-_TRASH = "trash."
 _JOURNAL_KEYS = {"incoming", "retired", "new", "generation"}
 _NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -85,7 +84,9 @@ def caveat(strategy: str, why: str, seconds: float | None = None) -> str:
 def locked(store: Store, purpose: str) -> Iterator[None]:
     """Hold the store's lock, with whatever an interrupted run left behind brought in order first.
 
-    The state folder is made for it, and removed again if nothing was left in it. Raises LockError.
+    The state folder is made for it, and removed again if nothing was left in it. Raises LockError, or GenerationError
+    where the other state folder (see generation.open_store) is there, too: of two that race each looks after it has
+    made its own, so that never both go on.
     """
     with contextlib.ExitStack() as stack:
         stack.callback(_rmdir_if_empty, store.state)
@@ -97,6 +98,7 @@ def locked(store: Store, purpose: str) -> Iterator[None]:
             except FileNotFoundError:
                 continue  # another run removed the empty state folder just now
         stack.callback(_rmdir_if_empty, store.generations)
+        generation.open_store(store.data)  # another host may have made the other state folder just now
         recover(store)
         yield
 
@@ -119,7 +121,7 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
     else:
         retired = store.next
         if is_there(retired):
-            _discard(store, retired)
+            trash.discard(store, retired)
     journal: dict[str, Any] = {
         "incoming": incoming,
         "retired": retired,
@@ -150,7 +152,7 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
         with contextlib.suppress(OSError):
             _undo(store, journal)
         raise
-    _remove_discarded(store, incoming, retired)
+    trash.empty(store, incoming, retired)
     return Switched(strategy, former, why and caveat(strategy, why, seconds))
 
 
@@ -162,7 +164,7 @@ def recover(store: Store) -> None:
     incoming, retired = journal["incoming"], journal["retired"]
     if "parts" in journal:
         _switch_parts(store, journal)
-        _remove_discarded(store, incoming)
+        trash.empty(store, incoming)
     elif not is_there(store.data):
         os.rename(incoming, store.data)
     elif os.stat(store.data).st_ino == journal["new"] and is_there(incoming):
@@ -179,50 +181,17 @@ def check_recovered(store: Store) -> None:
 
 
 def prune(store: Store, keep: int) -> list[str]:
-    """Remove the oldest kept generations until ``keep`` are left; returns the ids of those removed.
+    """Remove kept generations until ``keep`` are left (see generation.retention); returns the ids of those removed.
 
     Each is renamed first, so that an interrupted removal leaves no half generation to return to. With 0 nothing is
     left to return to. What cannot be removed (a folder of another user in it) stays in the trash.
     """
-    surplus = generation.kept(store)[keep:]
+    surplus = generation.surplus(store, keep)
     for former in surplus:
-        _discard(store, former.path)
-        empty_trash(store)
-    empty_trash(store)
+        trash.discard(store, former.path)
+        trash.empty(store)
+    trash.empty(store)
     return [former.id for former in surplus]
-
-
-def trash(store: Store) -> list[str]:
-    """The paths of what is being removed: nothing returns to it, and only its room is missing."""
-    try:
-        names = os.listdir(store.state)
-    except FileNotFoundError:
-        return []
-    return [os.path.join(store.state, name) for name in sorted(names) if name.startswith(_TRASH)]
-
-
-def empty_trash(store: Store) -> None:
-    """Remove it, as far as this user may: it is in nobody's way."""
-    for path in trash(store):
-        with contextlib.suppress(OSError):
-            remove_tree(path)
-
-
-def _discarded(store: Store, path: str) -> str:
-    return os.path.join(store.state, _TRASH + os.path.basename(path))
-
-
-def _discard(store: Store, path: str) -> None:
-    """Out of the way by one rename, whatever its size; a full disk has room for that."""
-    place = _discarded(store, path)
-    remove_tree(place)  # only a kill leaves one of this name
-    os.rename(path, place)
-
-
-def _remove_discarded(store: Store, *paths: str) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):  # tried again by empty_trash
-            remove_tree(_discarded(store, path))
 
 
 def _switch_whole(store: Store, incoming: str, retired: str, allow_exchange: bool) -> str | None:
@@ -284,14 +253,16 @@ def _switch_parts(store: Store, journal: Mapping[str, Any]) -> None:
             os.rename(new, live)
     sync_filesystem(store.data)
     if is_there(incoming):  # emptied: it is no generation any longer
-        _discard(store, incoming)
+        trash.discard(store, incoming)
 
 
 def _undo(store: Store, journal: Mapping[str, Any]) -> None:
     """After an error in a switch, not a kill: back to what was live. What cannot be undone stays in the journal."""
     incoming, retired = journal["incoming"], journal["retired"]
     if "parts" in journal and not is_there(incoming):
-        os.rename(_discarded(store, incoming), incoming)
+        place = trash.find(store, journal["new"])
+        if place is not None:
+            os.rename(place, incoming)
     for part in reversed([Part(**part) for part in journal.get("parts", [])]):
         live, old, new = (os.path.join(base, part.path) for base in (store.data, retired, incoming))
         if part.comes and not is_there(new):

@@ -27,6 +27,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     lock,
     mirror,
     sources_json,
+    trash,
     unowned,
     vcfanno_config,
 )
@@ -37,6 +38,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import (
     inspect_archive,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import (
+    LISTS,
     Change,
     Contents,
     ready_digest,
@@ -60,9 +62,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.unowned import Unowned
 AUTO = "auto"
 STRATEGIES = (AUTO, data_switch.RENAMES, data_switch.PACKAGES)
 
-# Written anew for each generation; everything else at the top level is taken over.
-_LISTS = (sources_json.FILE_NAME, vcfanno_config.FILE_NAME)
-_NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 50  # of the paths that belong to no package
 
@@ -103,18 +102,19 @@ class Stamp(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """What inspect found. ``archive`` is None where every wanted package is already in place."""
+    """What inspect found. ``archive`` is None where every wanted package is already in place; ``kept`` are the ids of
+    the former generations, the latest first."""
 
     store: Store
     live: Contents
     archive: ArchiveIndex | None
-    surplus: int
+    kept: tuple[str, ...]
 
 
 class Plan(NamedTuple):
     """What is to be done. ``extract`` are the packages to unpack; the two texts are those of the next generation.
 
-    ``reasons`` is empty when there is nothing to do; ``surplus`` counts the kept generations that are to go;
+    ``reasons`` is empty when there is nothing to do; ``removed`` are the former generations that are to go, by id;
     ``unowned`` is what no package owns, and is taken over as it is; ``doubts`` are about the archive's tables.
     """
 
@@ -125,7 +125,7 @@ class Plan(NamedTuple):
     config_text: str
     files: int
     bytes: int
-    surplus: int
+    removed: tuple[str, ...]
     unowned: Unowned
     doubts: tuple[str, ...]
 
@@ -150,9 +150,7 @@ def inspect(request: Request) -> Situation:
     store = generation.open_store(request.data)
     live = data_folder.read_contents(store.data)
     index = None if _in_place(request, live, store) else _index(request)
-    keep = request.keep_generations
-    surplus = 0 if keep is None else max(0, len(generation.kept(store)) - keep)
-    return Situation(store, live, index, surplus)
+    return Situation(store, live, index, tuple(former.id for former in generation.kept(store)))
 
 
 def plan(request: Request, situation: Situation) -> Plan:
@@ -160,7 +158,7 @@ def plan(request: Request, situation: Situation) -> Plan:
 
     Raises UnpackError or PlaceError where the archive cannot go into this data folder.
     """
-    store, live, index, surplus = situation
+    store, live, index, _kept = situation
     if index is None:
         records = sorted(_wanted_records(request, live), key=_label)
         wanted = {record["name"]: live.sources[record["name"]] for record in records if record["name"]}
@@ -192,8 +190,22 @@ def plan(request: Request, situation: Situation) -> Plan:
     reasons = [f"{change.name}: {change.before or 'new'} → {change.after}" for change in changes if chosen]
     if not chosen and config != live.config_text:
         reasons.append(f"{vcfanno_config.FILE_NAME} does not have the tables of the deployed packages")
+    if reasons:
+        data_place.check_ownership(request.ownership)
+    removed = _to_go(request, situation, bool(reasons))
     left = unowned.inspect(store.data, live, [package.destination for package in chosen])
-    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, surplus, left, tuple(doubts))
+    return Plan(tuple(reasons), changes, chosen, sources_text, config, files, total, removed, left, tuple(doubts))
+
+
+def _to_go(request: Request, situation: Situation, switched: bool) -> tuple[str, ...]:
+    """The former generations that are more than are to be kept; a switch makes one more."""
+    if not request.activate or request.keep_generations is None:
+        return ()
+    live = generation.id_of(situation.store.data)
+    former = (live, *situation.kept) if switched else situation.kept
+    # What is built now is newer than all of them.
+    order = generation.retention("" if switched else live, former)
+    return tuple(former[number] for number in sorted(order[request.keep_generations :]))
 
 
 def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
@@ -204,7 +216,8 @@ def diff(plan: Plan, live: Contents) -> list[dict[str, str]]:
 
 def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome | None) -> dict[str, Any]:
     """What the module returns; ``outcome`` is None for a dry run."""
-    planned = bool(plan.reasons) or bool(plan.surplus and request.activate)
+    planned = bool(plan.reasons or plan.removed)
+    surplus = [] if plan.reasons else [f"generation {name}: kept → removed" for name in plan.removed]
     live_id = generation.id_of(situation.store.data)
     strategy = caveat = None
     if outcome is not None:
@@ -214,7 +227,7 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
     return {
         "changed": planned,
         "planned": planned,
-        "reasons": list(plan.reasons),
+        "reasons": [*plan.reasons, *surplus],
         "packages": [change._asdict() for change in plan.changes],
         "files": plan.files,
         "bytes": plan.bytes,
@@ -227,7 +240,8 @@ def result(request: Request, situation: Situation, plan: Plan, outcome: Outcome 
         "unready": list(plan.unowned.unready),
         "notes": [*unowned.notes(plan.unowned), *plan.doubts],
         "reused": bool(outcome and outcome.reused),
-        "removed": list(outcome.removed) if outcome else [],
+        "removed": list(outcome.removed if outcome else plan.removed),
+        "left": trash.paths(situation.store),
         # What is only made ready changes nothing that is live.
         "diff": diff(plan, situation.live) if request.activate else [],
     }
@@ -270,7 +284,7 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
     """Do it. On any failure the live generation is as it was, and what was half built is removed."""
     store = generation.open_store(request.data)
     with data_switch.locked(store, f"unpack {os.path.basename(request.src)}"):
-        data_switch.empty_trash(store)  # its room is needed
+        trash.empty(store)  # its room is needed
         situation = inspect(request)
         planned = plan(request, situation)
         removed: list[str] = []
@@ -283,7 +297,7 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
         try:
             built = _build(request, store, situation, planned, reused)
         except BaseException:
-            generation.remove_next(store)
+            trash.remove_next(store)
             raise
         if not request.activate:
             return situation, planned, Outcome(built, None, None, reused, ())
@@ -435,19 +449,19 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
     if staged is not None:
         stamp: dict[str, Any] | None = staged["archive"]
     else:
-        generation.remove_next(store)
+        trash.remove_next(store)
         os.mkdir(store.next, 0o700)
         stamp = _unpack(request, store, situation.archive, planned) if situation.archive else former.get("archive")
     if situation.archive is not None and request.validate:
         archive_tables.check(situation.archive.path, _tables(planned.extract), store.next)
     why = _why_by_packages(request, store) or _take_over(store, destinations)
     mirror.copy_attributes(store.data, store.next)
-    for name, text in zip(_LISTS, (planned.sources_text, planned.config_text)):
+    for name, text in zip(LISTS, (planned.sources_text, planned.config_text)):
         if text:
             write_atomic(os.path.join(store.next, name), text.encode(), request.ownership)
     if why is not None:
         data_place.check_parts(store, destinations)
-        partial = Partial((*_LISTS, RECEIPT), tuple(destinations), generation.id_of(store.data), why)
+        partial = Partial((*LISTS, RECEIPT), tuple(destinations), generation.id_of(store.data), why)
         generation.mark_partial(store.next, partial)
     name = staged["generation"] if staged else _new_id(stamp)
     receipt = {
@@ -515,12 +529,13 @@ def _take_over(store: Store, replaced: Sequence[str]) -> str | None:
     nothing but the replaced packages is left in the next generation, and the clause that says why is returned.
     """
     try:
-        mirror.link_tree(store.data, store.next, keep={*replaced, *_LISTS, RECEIPT})
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
+        mirror.link_tree(store.data, store.next, keep={*replaced, *LISTS, RECEIPT})
+    except mirror.ClosedFolderError as error:
         mirror.remove_others(store.next, keep=set(replaced))
-        why = f"hard links to what is live are not to be had ({errno.errorcode[error.errno]} at {error.filename})"
+        return f"this user may not look into {error.filename} (EACCES), so what is in it cannot be hard-linked"
+    except mirror.NoLinksError as error:
+        mirror.remove_others(store.next, keep=set(replaced))
+        why = f"hard links to what is live are not to be had ({errno.errorcode[error.errno or 0]} at {error.filename})"
         if error.errno == errno.EPERM:
             # proc(5), protected_hardlinks; also chattr +i
             why += ": the kernel refuses them for files that this user neither owns nor may write"

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils.archive_file import ArchiveFile, open_archive
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
-from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, write_all
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
 from ansible_collections.ousamg.anno.plugins.module_utils.tar_reader import FILE, FOLDER, SYMLINK, Member
 
@@ -44,9 +44,7 @@ class Extraction(NamedTuple):
     sha256: str
 
 
-def extract(
-    path: str, root: str, members: Iterable[Member], ownership: Ownership, progress: Progress
-) -> Extraction:
+def extract(path: str, root: str, members: Iterable[Member], ownership: Ownership, progress: Progress) -> Extraction:
     """Write members below a folder and verify them.
 
     :param path: the archive.
@@ -110,7 +108,8 @@ class _Pass:
                     if out is None:
                         out = self._tree.new_file(file)
                         self._progress.what = file.name
-                    written += _write(out, piece)
+                    write_all(out, piece)
+                    written += len(piece)
                     last = stop == file.offset + file.size
                     segments.append(_Segment(file, piece, last))
                     if not last:
@@ -263,10 +262,3 @@ class _Tree:
         if len(self._open) > _OPEN_FOLDERS:
             os.close(self._open.popitem(last=False)[1])
         return fd
-
-
-def _write(fd: int, data: memoryview) -> int:
-    done = 0
-    while done < len(data):
-        done += os.write(fd, data[done:])
-    return done

@@ -20,11 +20,10 @@ permissions do not allow hard links, or ``data`` cannot be renamed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -34,7 +33,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import (
     Ownership,
     is_folder,
     is_there,
-    remove_tree,
     write_atomic,
 )
 
@@ -48,6 +46,7 @@ _RECORD_KEYS = {"name", "destination", "version", "timestamp", "source", "ready"
 _STAMP_KEYS = {"path", "size", "mtime_ns", "sha256", "destinations"}
 # Blanks and the like in a path of mountinfo.
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
+_TIME = re.compile(rf"(?:{ADOPTED})?(\d{{8}}T\d{{9}}Z)")
 _KEPT = re.compile(r"(\d{6,})\.(.+)")
 
 
@@ -102,7 +101,8 @@ class Store(NamedTuple):
 
 
 def open_store(data: str) -> Store:
-    """The store of a data folder. Raises GenerationError where there is none."""
+    """The store of a data folder. Raises GenerationError where there is none, or where it cannot be told which of two
+    state folders counts: each has a lock of its own, and two could work at once."""
     path = os.path.realpath(data)
     parent, name = os.path.split(path)
     beside = os.path.join(parent, f".{name}.anno")
@@ -114,8 +114,14 @@ def open_store(data: str) -> Store:
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
     within = os.path.join(path, ".anno")
+    mounted, has_within = is_mount_point(path), is_there(within)
+    if (mounted or has_within) and is_there(beside):
+        found = "the state of this data folder lies beside it" + (f" and within it, in {within}" if has_within else "")
+        expected = f"{within} alone" + (", because it is a mount point here" if mounted else "")
+        todo = f"When nobody deploys here, on any host, move {beside} away: its generations are not returned to."
+        raise GenerationError(beside, found, expected, todo)
     # Where another host or a container has mounted it, the lock and the kept generations lie in it.
-    return Store(path, within if is_mount_point(path) or is_there(within) else beside)
+    return Store(path, within if mounted or has_within else beside)
 
 
 def read_receipt(folder: str) -> dict[str, Any] | None:
@@ -170,6 +176,31 @@ def kept(store: Store) -> list[Kept]:
     return sorted(found, reverse=True)
 
 
+def retention(live: str, former: Sequence[str]) -> list[int]:
+    """In which order kept generations are worth keeping, as positions in ``former`` (ids, the latest retired first).
+
+    First the one that a rollback returns to. Then, the latest first, those that a deployment has replaced; last those
+    that were rolled back from: retired before, or by, one that is older than they are, as the times in the ids tell.
+    """
+    made = [_made(name) for name in (live, *former)]
+    withdrawn = [any("" < other < mine for other in made[:number]) for number, mine in enumerate(made)]
+    return sorted(range(len(former)), key=lambda number: (number > 0, withdrawn[number + 1], number))
+
+
+def _made(name: str) -> str:
+    match = _TIME.match(name)
+    return match[1] if match else ""
+
+
+def surplus(store: Store, keep: int) -> list[Kept]:
+    """The kept generations that go where only ``keep`` are to stay, the latest first."""
+    former = kept(store)
+    if len(former) <= keep:
+        return []
+    order = retention(id_of(store.data), [generation.id for generation in former])
+    return [former[number] for number in sorted(order[keep:])]
+
+
 def id_of(folder: str) -> str:
     """A generation's id: that of its receipt; one made by hand is named after the time of its sources.json, which is
     the same before and after it was kept."""
@@ -204,13 +235,6 @@ def find(store: Store, to: str | None) -> Kept:
         todo = "Choose one of those that are kept."
         raise GenerationError(store.data, f"the generation {to} is not kept", f"one of: {names}", todo)
     return chosen
-
-
-def remove_next(store: Store) -> None:
-    """Remove a generation that was being built: first its receipt, so that half of it never counts as complete."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        os.unlink(os.path.join(store.next, RECEIPT))
-    remove_tree(store.next)
 
 
 def mark_partial(folder: str, partial: Partial) -> None:

@@ -6,10 +6,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 
 from ansible_collections.ousamg.anno.plugins.module_utils.files import is_folder, is_there, remove_tree
+
+_NO_LINKS = (errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class NoLinksError(OSError):
+    """Hard links are not to be had: the file system has none, or the kernel refuses one. Its path is ``filename``."""
+
+
+class ClosedFolderError(PermissionError):
+    """This user may not look into a folder, ``filename``: what is in it can be neither linked nor told."""
 
 
 def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
@@ -17,9 +28,11 @@ def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
     with the attributes of their originals. What is right already is left alone.
 
     :param keep: paths below the two folders that are left as they are in ``copy``; ``below`` leads to these folders.
-    Raises OSError, also where hard links are not to be had.
+    Raises NoLinksError where hard links are not to be had, ClosedFolderError, OSError for all else.
     """
     names = set()
+    if not os.access(live, os.R_OK | os.X_OK, effective_ids=True):
+        raise ClosedFolderError(errno.EACCES, os.strerror(errno.EACCES), live)
     with os.scandir(live) as entries:
         for entry in entries:
             path = f"{below}{entry.name}"
@@ -37,11 +50,20 @@ def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
                 copy_attributes(entry.path, target)
             elif not _is_same(entry, target):
                 _remove(target)
-                os.link(entry.path, target, follow_symlinks=False)
+                _link(entry.path, target)
     for name in os.listdir(copy):
         path = f"{below}{name}"
         if name not in names and path not in keep and not _leads_to(path, keep):
             _remove(os.path.join(copy, name))
+
+
+def _link(original: str, target: str) -> None:
+    try:
+        os.link(original, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        raise NoLinksError(error.errno, error.strerror, error.filename) from error
 
 
 def copy_attributes(folder: str, copy: str) -> None:

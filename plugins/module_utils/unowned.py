@@ -14,14 +14,12 @@ import posixpath
 from collections.abc import Collection
 from typing import NamedTuple
 
-from ansible_collections.ousamg.anno.plugins.module_utils import sources_json, vcfanno_config
 from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DATA_READY
-from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Contents
+from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import LISTS, Contents
 
 # Where ella-anno's own script puts the folders that it replaces.
 SCRIPT_FOLDER = ".tmp"
 
-_LISTS = {sources_json.FILE_NAME, vcfanno_config.FILE_NAME}
 _OWN = ".anno"  # how the engine's own names in a data folder begin
 _INDEXES = ("", ".tbi", ".csi")
 _DEPTH = 3  # a destination has no more parts than this
@@ -81,7 +79,7 @@ def _look(folder: str, below: str, known: Collection[str], unready: list[str]) -
         return None
     for entry in entries:
         path = below + entry.name
-        if not below and (entry.name in _LISTS or entry.name.startswith(_OWN)):
+        if not below and (entry.name in LISTS or entry.name.startswith(_OWN)):
             continue
         # What is hidden is no package, whatever lies in it.
         visible = not (entry.name.startswith(".") or entry.is_file(follow_symlinks=False))

@@ -11,8 +11,8 @@ short_description: Remove the oldest kept generations of a data folder
 version_added: 0.1.0
 author: OUS AMG (@ousamg)
 description:
-  - Former generations of a data folder are kept to roll back to. This removes the oldest ones. The live one and the
-    one that is made ready are not touched.
+  - Former generations of a data folder are kept to roll back to. This removes those that were rolled back from, and
+    then the oldest ones. The live one and the one that is made ready are not touched.
   - Like every module that switches it first finishes or undoes a switch that was interrupted.
 options:
   data:
@@ -67,7 +67,7 @@ left:
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, lock
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, lock, trash
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 from ansible_collections.ousamg.anno.plugins.module_utils.files import is_there
 
@@ -89,19 +89,23 @@ def main() -> None:
         lock.check(store.lock)
         if module.check_mode:
             data_switch.check_recovered(store)
-        before = [former.id for former in generation.kept(store)]
         interrupted = is_there(store.journal)
-        if not module.check_mode and (before[keep:] or interrupted or data_switch.trash(store)):
+        if not module.check_mode and (interrupted or generation.surplus(store, keep) or trash.paths(store)):
             with data_switch.locked(store, "prune"):
-                before = [former.id for former in generation.kept(store)]
+                before = generation.kept(store)
+                surplus = generation.surplus(store, keep)
                 data_switch.prune(store, keep)
-        left = data_switch.trash(store)
+        else:
+            before = generation.kept(store)
+            surplus = generation.surplus(store, keep)
+        left = trash.paths(store)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
-    kept, removed = before[:keep], before[keep:]
-    diff = {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in kept)}
+    removed = [former.id for former in surplus]
+    kept = [former.id for former in before if former not in surplus]
+    diff = {"before": "".join(f"{former.id}\n" for former in before), "after": "".join(f"{name}\n" for name in kept)}
     if left and not module.check_mode:
-        module.warn(f"Not removed, another user's files are in it: {', '.join(left)}. Have root remove it.")
+        module.warn(trash.warning(left))
     module.exit_json(changed=bool(removed) or interrupted, removed=removed, kept=kept, left=left, diff=diff)
 
 

@@ -198,10 +198,16 @@ removed:
   returned: success
   type: list
   elements: str
+left:
+  description: Folders in the state folder that are to be removed and could not be removed whole, because something in
+    them is another user's. They only take room; the next run tries again.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack
+from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, trash
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 from ansible_collections.ousamg.anno.plugins.module_utils.files import ownership
 
@@ -250,6 +256,8 @@ def main() -> None:
         module.fail_json(**failure(error))
     if outcome is not None and outcome.caveat:
         module.warn(outcome.caveat)
+    if outcome is not None and result["left"]:
+        module.warn(trash.warning(result["left"]))
     module.exit_json(**result)
 
 

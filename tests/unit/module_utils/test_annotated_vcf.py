@@ -23,7 +23,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.annotated_vcf import (
 )
 from sandbox.packages import LOCAL_BED
 from sandbox.vcf import write_bed
-from support_vcfanno import INPUT, REAL, annotate, annotated_sample
+from support_vcfanno import INPUT, annotate, annotated_sample, needs_vcfanno
 
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 CLINVAR = "variantDBs/clinvar/clinvar_1.vcf.gz"
@@ -74,7 +74,7 @@ def refused(path: Path, found: str) -> None:
 # What vcfanno writes
 
 
-@REAL
+@needs_vcfanno
 def test_a_sample_annotated_by_vcfanno_as_anno_does_it(tmp_path: Path) -> None:
     path, tables = annotated_sample(tmp_path)
     header = inspect(str(path), str(tmp_path / "data"))
@@ -92,7 +92,7 @@ def names_of(table: Any) -> list[str]:
     return list(table["names"])
 
 
-@REAL
+@needs_vcfanno
 def test_another_release_of_a_package_and_a_name_that_no_file_gives(tmp_path: Path) -> None:
     path, tables = annotated_sample(tmp_path, "2")
     header = inspect(str(path), str(tmp_path / "data"))
@@ -149,7 +149,7 @@ def odd_data(folder: Path) -> None:
     (folder / "odd.lua").write_text("function join(values, by) return table.concat(values, by) end\n")
 
 
-@REAL
+@needs_vcfanno
 @pytest.mark.parametrize("base", ["", "data", "../{name}/data/", "{top}/data"])
 def test_every_way_in_which_vcfanno_writes_a_source(tmp_path: Path, path: Path, base: str) -> None:
     base = base.format(name=tmp_path.name, top=tmp_path)
@@ -174,7 +174,7 @@ def test_every_way_in_which_vcfanno_writes_a_source(tmp_path: Path, path: Path, 
     assert (kinds["af"], kinds["flag"], kinds["post"]) == (("A", "Float"), ("0", "Flag"), (".", "Float"))
 
 
-@REAL
+@needs_vcfanno
 def test_a_sample_that_is_annotated_twice(tmp_path: Path, path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -190,7 +190,7 @@ def test_a_sample_that_is_annotated_twice(tmp_path: Path, path: Path) -> None:
     assert path.read_text().count("##vcfanno=") == 2
 
 
-@REAL
+@needs_vcfanno
 def test_lua_code_of_several_lines_breaks_the_header(tmp_path: Path, path: Path) -> None:
     odd_data(tmp_path)
     config = tmp_path / "lines.toml"

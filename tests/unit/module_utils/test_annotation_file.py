@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import annotation_file
 from ansible_collections.ousamg.anno.plugins.module_utils.annotation_file import BAM, TABLE, VCF
 from sandbox.vcf import vcf_text
-from support_validate import Judge, bgzip, indexed, needs_vcfanno
+from support_validate import Judge, bgzip, indexed
+from support_vcfanno import needs_vcfanno
 
 
 def codes(data: Path, name: str) -> Counter[str]:

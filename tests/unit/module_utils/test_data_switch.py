@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_switch, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_switch, generation, trash
 from ansible_collections.ousamg.anno.plugins.module_utils.data_switch import EXCHANGE, PACKAGES, RENAMES, Switched
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
@@ -419,18 +419,18 @@ def test_prune_and_find_agree_on_the_latest_whatever_the_orders_are(tmp_path: Pa
 
 def test_what_cannot_be_removed_is_no_generation_any_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = keep_many(tmp_path, 3)
-    remove = data_switch.remove_tree
+    remove = trash.remove_tree
 
     def refuse(path: str) -> None:
         if os.path.lexists(path):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    monkeypatch.setattr(data_switch, "remove_tree", refuse)
+    monkeypatch.setattr(trash, "remove_tree", refuse)
     removed = data_switch.prune(store, 1)
     assert len(removed) == 2
     assert len(generation.kept(store)) == 1
-    assert len(data_switch.trash(store)) == 2
-    monkeypatch.setattr(data_switch, "remove_tree", remove)
+    assert len(trash.paths(store)) == 2
+    monkeypatch.setattr(trash, "remove_tree", remove)
     assert data_switch.prune(store, 1) == []
     assert state(store) == ["generations"]
 
@@ -520,6 +520,21 @@ def test_trash_that_cannot_be_removed_is_not_in_the_way(tmp_path: Path, monkeypa
     def refuse(path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    monkeypatch.setattr(data_switch, "remove_tree", refuse)
+    monkeypatch.setattr(trash, "remove_tree", refuse)
     switch(store, EXCHANGE)
     assert live(store) == NEW
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_of_two_hosts_that_make_two_states_at_once_none_goes_on_beside_the_other(tmp_path: Path, mounted: bool) -> None:
+    """One sees a mount point, one does not; each has opened its store before the other has made its state."""
+    data = tmp_path / "data"
+    data.mkdir()
+    beside, within = tmp_path / ".data.anno", data / ".anno"
+    mine, others = (within, beside) if mounted else (beside, within)
+    others.mkdir()
+    with pytest.raises(GenerationError, match="beside it and within it"), data_switch.locked(
+        Store(str(data), str(mine)), "test"
+    ):
+        pytest.fail("both are at work")
+    assert not mine.exists() and others.exists()

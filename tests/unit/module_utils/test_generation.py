@@ -138,3 +138,42 @@ def test_the_mark_of_a_partial_generation(tmp_path: Path) -> None:
 def test_a_receipt_of_another_shape_is_none(tmp_path: Path, receipt: str) -> None:
     (tmp_path / RECEIPT).write_text(receipt)
     assert generation.read_receipt(str(tmp_path)) is None
+
+
+T1, T2, T3, T4 = (f"2026112{number}T031500123Z-abcdef01" for number in range(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("live", "former", "order"),
+    [
+        (T1, [], []),
+        (T4, [T3, T2, T1], [T3, T2, T1]),
+        # After a rollback from T3 the way back to it is kept, whatever it is worth …
+        (T2, [T3, T1], [T3, T1]),
+        # … and after the next deployment it is the first to go.
+        (T4, [T2, T3, T1], [T2, T1, T3]),
+        (T1, [T3, T2], [T3, T2]),
+        (T4, [T1, T3, T2], [T1, T3, T2]),
+        (T4, [T2, T3, "adopted-20261120T000000000Z"], [T2, "adopted-20261120T000000000Z", T3]),
+        ("of another shape", [T2, "x", T1], [T2, "x", T1]),
+    ],
+)
+def test_what_is_worth_keeping(live: str, former: list[str], order: list[str]) -> None:
+    assert [former[number] for number in generation.retention(live, former)] == order
+
+
+def test_two_states_would_be_two_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    beside = tmp_path / ".data.anno"
+    beside.mkdir()
+    assert generation.open_store(str(data)).state == str(beside)
+    monkeypatch.setattr(generation, "is_mount_point", lambda path: True)
+    with pytest.raises(GenerationError, match=f"{beside}: .* lies beside it.* a mount point here.*move {beside} away"):
+        generation.open_store(str(data))
+    monkeypatch.undo()
+    (data / ".anno").mkdir()
+    with pytest.raises(GenerationError, match=f"{beside}: .* beside it and within it"):
+        generation.open_store(str(data))
+    beside.rmdir()
+    assert generation.open_store(str(data)).inside

@@ -108,3 +108,27 @@ def test_a_folder_that_cannot_be_looked_at_is_not_made_anew(
         mirror.link_tree(str(live), str(copy), keep={"a/kept"})
     monkeypatch.undo()
     assert (copy / "a/kept").is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_a_folder_that_may_not_be_looked_into_is_no_lack_of_hard_links(mode: int) -> None:
+    with world_folder() as top:
+        (top / "live/closed").mkdir(parents=True)
+        (top / "live/closed/file").write_text("x")
+        (top / "copy").mkdir()
+        for path in (top, *top.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        (top / "live/closed").chmod(mode)
+        with as_nobody(), pytest.raises(mirror.ClosedFolderError) as error:
+            mirror.link_tree(str(top / "live"), str(top / "copy"), keep=set())
+    assert error.value.filename == str(top / "live/closed")
+
+
+def test_where_links_are_not_to_be_had(live: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, *args: object, **options: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(mirror.NoLinksError):
+        mirror.link_tree(str(live), str(copy), keep=set())

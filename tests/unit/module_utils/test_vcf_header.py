@@ -11,7 +11,8 @@ from ansible_collections.ousamg.anno.plugins.module_utils.bgzf import Bgzf
 from ansible_collections.ousamg.anno.plugins.module_utils.vcf_header import Header, HeaderError, Info
 from sandbox.packages import set_modes
 from sandbox.vcf import CHROMOSOMES, vcf_text
-from support_validate import Judge, bgzip, indexed, needs_vcfanno
+from support_validate import Judge, bgzip, indexed
+from support_vcfanno import needs_vcfanno
 
 
 def read(path: Path, text: str | bytes, meta: str = "#", skip: int = 0) -> Header:

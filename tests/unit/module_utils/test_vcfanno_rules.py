@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_validate import Judge, needs_vcfanno
+from support_validate import Judge
+from support_vcfanno import needs_vcfanno
 
 OPS = ("self", "first", "concat", "count", "flag", "uniq", "by_alt", "max", "mean", "min", "sum", "div2")
 OTHER_OPS = ("delete", "setid", "DP2", "median", "First", "", "lua:", "lua:1", "lua:mean(vals)", "LUA:1")

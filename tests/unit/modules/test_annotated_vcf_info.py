@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_vcfanno import INPUT, REAL, annotated_sample
+from support_vcfanno import INPUT, annotated_sample, needs_vcfanno
 
 Run = Callable[..., Any]
 
 
-@REAL
+@needs_vcfanno
 @pytest.mark.parametrize("check", [False, True])
 def test_the_tables_of_sources_json_are_what_may_be_expected(tmp_path: Path, run_module: Run, check: bool) -> None:
     path, tables = annotated_sample(tmp_path)
@@ -34,7 +34,7 @@ def test_the_tables_of_sources_json_are_what_may_be_expected(tmp_path: Path, run
     assert "HG002" not in str(result), "the name of the sample"
 
 
-@REAL
+@needs_vcfanno
 def test_a_package_that_was_not_updated_fails_by_name(tmp_path: Path, run_module: Run) -> None:
     path, _ = annotated_sample(tmp_path)
     table = {"file": "variantDBs/clinvar/clinvar_2.vcf.gz", "names": ["CLINVARJSON"]}

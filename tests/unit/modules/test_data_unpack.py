@@ -28,6 +28,7 @@ from support_data import ARCHIVE, CLINVAR, FASTA, HGMD, SEQREPO, Site, below, co
 from support_faults import no_room
 from support_mount import NEEDS_MOUNT, UNSHARE
 from support_tree import contents, snapshot
+from support_user import NOBODY, as_nobody, world_folder
 
 Run = Callable[..., Any]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user, or to mount")
@@ -49,7 +50,7 @@ def unpack(site: Site, run_module: Run) -> Run:
             return predicted
         done = run_module("data_unpack", given, diff=diff)
         if not done.failed:
-            for key in ("changed", "planned", "reasons", "packages", "files", "bytes", "diff", "previous"):
+            for key in ("changed", "planned", "reasons", "packages", "files", "bytes", "diff", "previous", "removed"):
                 assert predicted.get(key) == done.get(key), key
             assert predicted["strategy"] in (None, done["strategy"])
             assert (done["caveat"] is None) == (done["strategy"] in (None, "exchange"))
@@ -452,10 +453,22 @@ def test_generations_are_kept_and_go(site: Site, unpack: Run) -> None:
     surplus = unpack(keep_generations=0, activate=False)
     assert surplus["planned"] is False
     last = unpack(keep_generations=0)
-    assert last["planned"] and last["reasons"] == [] and len(last["removed"]) == 1
+    assert last["planned"] and last["reasons"] == [f"generation {last['removed'][0]}: kept → removed"]
     assert kept(site) == []
     assert unpack(keep_generations=0)["changed"] is False
     assert not (site.data.parent / ".data.anno").exists()
+
+
+def test_after_a_rollback_and_a_deployment_the_bad_release_goes(site: Site, unpack: Run, run_module: Run) -> None:
+    unpack(packages=["clinvar"])
+    good = unpack(packages=["seqrepo"])["generation"]
+    bad = unpack(keep_generations=-1)["generation"]
+    assert run_module("data_rollback", {"data": str(site.data)})["generation"] == good
+    assert bad in run_module("data_prune", {"data": str(site.data), "keep": 1}, check=True)["kept"], "the way back"
+    result = unpack(keep_generations=2)
+    assert bad in result["removed"]
+    assert len(kept(site)) == 2 and kept(site)[0].endswith(good)
+    assert run_module("data_rollback", {"data": str(site.data)})["generation"] == good
 
 
 def test_all_generations_are_kept_when_told_so(site: Site, unpack: Run) -> None:
@@ -705,6 +718,33 @@ def test_an_archive_that_the_user_may_not_read(original: Site, run_module: Run) 
         assert result["where"] == str(site.archive) and "EACCES" in result["found"]
     finally:
         shutil.rmtree(top)
+
+
+@AS_ROOT
+@pytest.mark.parametrize(("kind", "name"), [("owner", "root"), ("group", "root")])
+def test_an_owner_that_this_user_may_not_set(original: Site, run_module: Run, kind: str, name: str) -> None:
+    """A dry run says it in the words of the run."""
+    with world_folder() as top:
+        site = copy_site(original, top / "site")
+        subprocess.run(["chown", "-R", str(NOBODY), site.top], check=True)
+        before = snapshot(site.data.parent)
+        texts = set()
+        for check in (True, False):
+            groups = os.getgroups()
+            os.setgroups([])
+            os.setegid(NOBODY)
+            try:
+                with as_nobody():
+                    args = {"src": str(site.archive), "data": str(site.data), kind: name}
+                    result = run_module("data_unpack", args, check=check)
+            finally:
+                os.setegid(0)
+                os.setgroups(groups)
+            assert result.failed and result["where"] == kind
+            assert f"may not give files to the {kind} with the number 0" in result["found"]
+            texts.add(result["msg"])
+            assert snapshot(site.data.parent) == before
+        assert len(texts) == 1
 
 
 # Somebody else at work
