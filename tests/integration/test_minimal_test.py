@@ -22,9 +22,9 @@ from support_deploy import REPOSITORY, Deploy, Run, Site
 from support_hosts import Hosts
 from support_tree import differences, snapshot
 from support_user import world_folder
-from support_vcfanno import REAL
+from support_vcfanno import needs_vcfanno
 
-pytestmark = REAL
+pytestmark = needs_vcfanno
 PASSWORD = "s3cret-Password-8713"
 CLINVAR = "variantDBs/clinvar/clinvar_20240107.vcf.gz"
 HGMD = "variantDBs/hgmd/hgmd_2023.4.vcf.gz"

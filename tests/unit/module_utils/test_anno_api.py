@@ -13,9 +13,9 @@ from ansible_collections.ousamg.anno.plugins.module_utils.web import WebError
 from peers.anno import API, Anno
 from peers.server import Answer
 from sandbox.packages import data_folder
-from support_vcfanno import INPUT, REAL
+from support_vcfanno import INPUT, needs_vcfanno
 
-pytestmark = REAL
+pytestmark = needs_vcfanno
 
 
 @pytest.fixture(scope="module")

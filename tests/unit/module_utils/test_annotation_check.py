@@ -12,9 +12,9 @@ from ansible_collections.ousamg.anno.plugins.module_utils.annotated_vcf import A
 from ansible_collections.ousamg.anno.plugins.module_utils.annotation_check import Expected, Missing
 from sandbox.packages import read_sources
 from support_data import replace
-from support_vcfanno import REAL, annotate, annotated_sample
+from support_vcfanno import annotate, annotated_sample, needs_vcfanno
 
-pytestmark = REAL
+pytestmark = needs_vcfanno
 CLINVAR, HGMD = "variantDBs/clinvar/clinvar_1.vcf.gz", "variantDBs/hgmd/hgmd_1.vcf.gz"
 HGMD_NAMES = ("HGMD__ID", "HGMD__CLASS", "HGMD__GENE", "HGMD__RANKSCORE")
 

@@ -21,9 +21,9 @@ from peers.anno import API, Anno
 from sandbox.packages import data_folder as make_data
 from sandbox.packages import read_sources
 from support_validate import indexed
-from support_vcfanno import REAL
+from support_vcfanno import needs_vcfanno
 
-pytestmark = REAL
+pytestmark = needs_vcfanno
 DIGEST, OTHER = "5f70bf18" * 8, "0123abcd" * 8
 VERSIONS = {"clinvar": "1", "hgmd": "2", "vep": "105"}
 CLINVAR = "variantDBs/clinvar/clinvar_1.vcf.gz"

@@ -13,9 +13,9 @@ from peers.anno import Anno
 from peers.ella import JOBS, LOGIN, RUNNING, Ella
 from peers.server import Answer
 from sandbox.packages import data_folder
-from support_vcfanno import INPUT, REAL
+from support_vcfanno import INPUT, needs_vcfanno
 
-pytestmark = REAL
+pytestmark = needs_vcfanno
 PASSWORD = "s3cret-Password-8713"
 GOOD = Login("tester", PASSWORD)
 SAMPLE = Sample(7, "HG002", "HBOC", "v1.0.0")

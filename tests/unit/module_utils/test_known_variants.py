@@ -12,7 +12,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.known_variants import 
 from ansible_collections.ousamg.anno.plugins.module_utils.problems import ProblemError
 from sandbox.packages import LOCAL_BED, data_folder, read_sources
 from support_validate import bgzip, indexed
-from support_vcfanno import PACKAGES, REAL, annotate
+from support_vcfanno import PACKAGES, annotate, needs_vcfanno
 
 HEADER = """\
 ##fileformat=VCFv4.2
@@ -145,7 +145,7 @@ def test_values() -> None:
     assert known_variants.info_values("A=1;B=.;C;D=;E=.,.;F=.,2;=3;.;") == {"A", "C", "F"}
 
 
-@REAL
+@needs_vcfanno
 def test_vcfanno_knows_them(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data_folder(data, dict.fromkeys(PACKAGES, "1"))

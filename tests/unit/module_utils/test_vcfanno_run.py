@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import vcfanno_run
 from ansible_collections.ousamg.anno.plugins.module_utils.vcfanno_run import Program, VcfannoError
 from sandbox.packages import data_folder
-from support_vcfanno import INPUT, REAL
+from support_vcfanno import INPUT, needs_vcfanno
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def run(program: Program, folder: Path, seconds: float = 30) -> str:
     return vcfanno_run.annotate(program, str(folder / "data"), str(folder), deadline, lambda: None)
 
 
-@REAL
+@needs_vcfanno
 def test_it_annotates(folder: Path) -> None:
     data_folder(folder / "data", {"clinvar": "1"})
     output = Path(run(Program("vcfanno"), folder))
     assert output.parent == folder and "##INFO=<ID=CLINVARJSON" in output.read_text()
 
 
-@REAL
+@needs_vcfanno
 def test_what_vcfanno_tells_is_shown(folder: Path) -> None:
     data_folder(folder / "data", {"clinvar": "1"})
     next((folder / "data/variantDBs/clinvar").glob("*.tbi")).unlink()

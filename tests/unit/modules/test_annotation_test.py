@@ -13,9 +13,9 @@ from peers.anno import Anno
 from peers.ella import Ella
 from sandbox.packages import data_folder
 from support_tree import differences, snapshot
-from support_vcfanno import INPUT, REAL
+from support_vcfanno import INPUT, needs_vcfanno
 
-pytestmark = REAL
+pytestmark = needs_vcfanno
 DIGEST = "5f70bf18" * 8
 PASSWORD = "s3cret-Password-8713"
 Run = Callable[..., Any]
