@@ -49,7 +49,7 @@ integration: setup-tests ## Run the tests with whole deployments
 	pytest tests/integration -n 2
 
 .PHONY: molecule
-molecule: setup ## Run all Molecule scenarios
+molecule: setup-tests ## Run all Molecule scenarios
 	@scripts/molecule.sh
 
 .PHONY: bench

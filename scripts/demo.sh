@@ -26,6 +26,11 @@ run ansible-playbook deploy.yml -l tsd -e env=staging --check --diff
 chapter 'The deployment into staging'
 run ansible-playbook deploy.yml -l tsd -e env=staging
 
+if command -v vcfanno >/dev/null; then
+    chapter 'The minimal test: does it annotate as it should?'
+    run ansible-playbook test.yml -l tsd -e env=staging
+fi
+
 chapter 'The same again: nothing to do'
 run ansible-playbook deploy.yml -l tsd -e env=staging
 

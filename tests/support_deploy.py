@@ -114,9 +114,11 @@ class Site(NamedTuple):
     def environment(self) -> dict[str, str]:
         return environment(self.home) | {"ANNO_SANDBOX": str(self.root)}
 
-    def command(self, *args: str, limit: str = "tsd", env: str | None = "staging") -> list[str]:
+    def command(
+        self, *args: str, limit: str = "tsd", env: str | None = "staging", playbook: str = "deploy.yml"
+    ) -> list[str]:
         named = ["-e", f"env={env}"] if env else []
-        return ["ansible-playbook", "-i", "inventories/sandbox", "deploy.yml", "-l", limit, *named, *args]
+        return ["ansible-playbook", "-i", "inventories/sandbox", playbook, "-l", limit, *named, *args]
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -133,9 +135,10 @@ def environment(home: Path) -> dict[str, str]:
 
 
 class Deploy(NamedTuple):
-    """Runs deploy.yml from the repository root and asserts its return code. ``prefix`` is a command in front of it."""
+    """Runs a playbook from the repository root and asserts its return code. ``prefix`` is a command in front of it."""
 
     site: Site
+    playbook: str = "deploy.yml"
 
     def __call__(
         self,
@@ -146,7 +149,7 @@ class Deploy(NamedTuple):
         prefix: Sequence[str] = (),
     ) -> Run:
         done = subprocess.run(
-            [*prefix, *self.site.command(*args, limit=limit, env=env)],
+            [*prefix, *self.site.command(*args, limit=limit, env=env, playbook=self.playbook)],
             cwd=REPOSITORY,
             env=self.site.environment(),
             stdin=subprocess.DEVNULL,

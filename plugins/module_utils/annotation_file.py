@@ -28,7 +28,7 @@ TABLE = "table"
 VCF_ENDS = (".vcf.gz", ".vcf.bgz")
 _BAM_END = ".bam"
 # vcfanno takes the first one that is there.
-_INDEXES = (".csi", ".tbi")
+INDEXES = (".csi", ".tbi")
 
 _VCF_COLUMNS = 8
 
@@ -110,7 +110,7 @@ def _check_bam(data: str, file: Bgzf) -> None:
 
 def _read_index(data: str, file: Bgzf, problems: list[Problem]) -> Index | None:
     """The index that vcfanno takes, None where there is none that can be read."""
-    for name in (file.name + end for end in _INDEXES):
+    for name in (file.name + end for end in INDEXES):
         try:
             status = os.stat(os.path.join(data, name))
         except FileNotFoundError:
@@ -126,7 +126,7 @@ def _read_index(data: str, file: Bgzf, problems: list[Problem]) -> Index | None:
         except OSError as error:
             problems.append(unreadable(name, error))
         return None
-    place = file.name + _INDEXES[-1]
+    place = file.name + INDEXES[-1]
     problems.append(problem("index-missing", place, "there is no such file", "the index of the file", _TABIX))
     return None
 

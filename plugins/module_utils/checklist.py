@@ -201,7 +201,7 @@ def _image_versions(facts: ImageFacts, manifest: ReleaseManifest | None, link: s
         return _unchecked(name, "the image cannot be run")
     if facts.program is None:
         return _unchecked(
-            name, "this host has no Singularity",
+            name, "there is no Singularity to run it with",
             "On a host that has it: singularity exec anno.sif cat /anno/version /anno-targets/version",
         )  # fmt: skip
     if facts.versions is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     ledger,
     permissions,
     sif,
+    singularity,
     sources_json,
     supervisor,
     track_check,
@@ -34,7 +34,6 @@ from ansible_collections.ousamg.anno.plugins.module_utils.manifest_search import
 
 # A release without an image (or data) leaves those of the one before live; further back nobody looks.
 _RELEASES = 20
-_PROGRAMS = ("singularity", "apptainer")
 _SECONDS = 15.0  # for each call to supervisord
 
 
@@ -53,7 +52,7 @@ class Instance(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What is the same for all instances: credentials of Supervisor, the executable of Singularity (None: looked for),
+    """What is the same for all instances: credentials of Supervisor, the executable of Singularity (None: images are not run),
     the permission bits and the table of tracks."""
 
     username: str | None
@@ -172,7 +171,7 @@ def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, 
     return found
 
 
-def _image(instance: Instance, singularity: str | None) -> ImageFacts:
+def _image(instance: Instance, executable: str | None) -> ImageFacts:
     link = image_link.inspect_link(instance.image_link)
     images = os.path.realpath(instance.images)
     facts = ImageFacts(link.path, link.target, link.resolved, images, None, None, None, None, None, None)
@@ -184,12 +183,11 @@ def _image(instance: Instance, singularity: str | None) -> ImageFacts:
         sif.inspect_sif(link.resolved)
     except (AnnoError, OSError) as error:
         return facts._replace(damage=failure(error))
-    names = [singularity] if singularity else _PROGRAMS
-    program = next((name for name in names if shutil.which(name)), None)
+    program = singularity.find(executable) if executable else None
     if program is None:
         return facts
     try:
-        return facts._replace(program=program, versions=sif.read_versions(link.resolved, program))
+        return facts._replace(program=program, versions=singularity.read_versions(link.resolved, program))
     except (AnnoError, OSError) as error:
         return facts._replace(program=program, unread=failure(error))
 

@@ -18,14 +18,17 @@ INTERVAL = 1.0
 
 class Progress:
     """Counts bytes of one piece of work and writes its state to ``path`` (None: nowhere), at most every second and
-    at the end.
+    at the end. Without a ``total`` it is waiting for something, and only the time counts.
 
     The file is JSON: ``{"work": str, "what": str, "done": int, "total": int, "seconds": float}`` with bytes for
-    ``done`` and ``total``; it is renamed into place, so a reader never sees half of it. ``what`` is set to what is
-    worked on: a path below one of the folders of ``labels`` is shown as that folder's label.
+    ``done`` and ``total`` (null where nothing is counted); it is renamed into place, so a reader never sees half of
+    it. ``what`` is set to what is worked on or waited for: a path below one of the folders of ``labels`` is shown as
+    that folder's label.
     """
 
-    def __init__(self, path: str | None, work: str, total: int, labels: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: str | None, work: str, total: int | None, labels: Mapping[str, str] | None = None
+    ) -> None:
         self._path = path
         self._work = work
         self._total = total
@@ -34,9 +37,10 @@ class Progress:
         self._written = float("-inf")
         self.what = ""
 
-    def update(self, done: int) -> None:
+    def update(self, done: int = 0) -> None:
         now = time.monotonic()
-        if self._path is None or (now - self._written < INTERVAL and done < self._total):
+        ended = self._total is not None and done >= self._total
+        if self._path is None or (now - self._written < INTERVAL and not ended):
             return
         self._written = now
         state = {
@@ -63,7 +67,10 @@ class Progress:
 
 
 def line(state: Mapping[str, Any]) -> str:
-    """One state as a person reads it: ``unpack clinvar: 42 %, 1.3 GB of 3.1 GB, 210.0 MB/s, 9 s left``."""
+    """One state as a person reads it: ``unpack clinvar: 42 %, 1.3 GB of 3.1 GB, 210.0 MB/s, 9 s left``, or, where
+    nothing is counted, ``minimal test: task 12, VCFANNO STARTED, 40 s``."""
+    if state["total"] is None:
+        return f"{state['work']}: {state['what']}, {duration(float(state['seconds']))}"
     done, total, seconds = int(state["done"]), int(state["total"]), float(state["seconds"])
     percent = 100 * done // total if total else 100
     rate = done / seconds if seconds > 0 else 0.0

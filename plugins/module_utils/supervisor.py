@@ -16,10 +16,11 @@ import xmlrpc.client
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError
 
+from ansible_collections.ousamg.anno.plugins.module_utils import web
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.web import WebError
 
 STARTED, STOPPED, RESTARTED = "started", "stopped", "restarted"
 
@@ -338,25 +339,9 @@ def _known_state(server: Server, program: Program) -> Program:
 def _endpoint(url: str) -> str:
     """The URL of the XML-RPC interface. A URL with credentials is refused, without showing them."""
     try:
-        parts = urlsplit(url)
-        secret = "@" in parts.netloc
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        secret, usable = "@" in url, False
-    if secret:
-        raise SupervisorError(
-            "url",
-            "the URL holds credentials (they are not shown here)",
-            "a URL without them",
-            "Give them as username and password.",
-        )
-    if not usable:
-        raise SupervisorError(
-            "url",
-            f"{url!r} is not an HTTP URL",
-            "http://host:port or https://host:port",
-            "Correct the URL in the inventory.",
-        )
+        parts = web.address(url)
+    except WebError as error:
+        raise SupervisorError(error.path, error.found, error.expected, error.todo) from None
     return parts._replace(path=parts.path.rstrip("/") or "/RPC2", query="", fragment="").geturl()
 
 

@@ -22,6 +22,7 @@ _INT = struct.Struct("<i")
 _TBI_BIN = struct.Struct("<Ii")
 _CSI_BIN = struct.Struct("<IQi")
 _TBI_PSEUDO_BIN = 37450
+_ZERO_BASED = 0x10000  # in the preset, as of a BED
 _MAX_DEPTH = 15  # of bins; a tabix index has 5
 
 _REMAKE = "Make the index anew with tabix."
@@ -34,7 +35,8 @@ class TabixError(ProblemError):
 class Index(NamedTuple):
     """``name`` is that of the index, for error texts; ``contigs`` are in the file's order. ``meta`` is how a header
     line begins and ``skip`` the number of first lines that are header anyway; ``begin`` and ``end`` are the virtual
-    offsets of the first and behind the last record, None where it has none."""
+    offsets of the first and behind the last record, None where it has none. In the columns (from 1 on) ``name_column``
+    and ``begin_column`` a record has its contig and the position that it begins at, from 0 on where ``zero_based``."""
 
     name: str
     contigs: tuple[str, ...]
@@ -42,6 +44,9 @@ class Index(NamedTuple):
     skip: int
     begin: int | None
     end: int | None
+    name_column: int
+    begin_column: int
+    zero_based: bool
 
 
 def read(path: str, name: str) -> Index:
@@ -96,12 +101,13 @@ class _Reader:
         return head._replace(begin=self._first, end=self._last)
 
     def _head(self) -> Index:
-        *_columns, meta, skip, length = _HEAD.unpack_from(self._data, self._at)
+        preset, name_column, begin_column, _end, meta, skip, length = _HEAD.unpack_from(self._data, self._at)
         self._at += _HEAD.size
         names = self._data[self._at : self._at + length]
         self._skip(length)
         contigs = tuple(name.decode("utf-8", "replace") for name in names.split(b"\0")[:-1])
-        return Index(self._name, contigs, chr(meta), skip, None, None)
+        zero_based = bool(preset & _ZERO_BASED)
+        return Index(self._name, contigs, chr(meta), skip, None, None, name_column, begin_column, zero_based)
 
     def _bins(self, layout: struct.Struct, pseudo: int) -> None:
         for _ in range(self._int()):

@@ -9,24 +9,28 @@ ACTIVE is there until SUCCESS or FAILED is. STATUS holds lines ``timestamp<TAB>S
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import re
 import stat
-import urllib.error
-import urllib.request
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from urllib.parse import quote
 
-from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
+from ansible_collections.ousamg.anno.plugins.module_utils.web import Api, Limits, WebError
 
-_TIMEOUT = 15.0  # seconds that a call of the API may wait for bytes
+_TIMEOUT = 15.0  # seconds for a call of the API
+_TAIL_LINES, _TAIL_BYTES = 20, 8192
+_STEP = re.compile(r"\w[\w.-]*")
 _ENDED = re.compile(r"FINALIZED|CANCELLED|FAILED|SUCCESS", re.IGNORECASE)
 
 
-class TaskError(AnnoError):
-    """It cannot be told which tasks run."""
+class Step(NamedTuple):
+    """A step of a task: its state as STATUS tells it, its log file, and the last lines of that."""
+
+    name: str
+    state: str
+    log: str
+    tail: tuple[str, ...]
 
 
 class Task(NamedTuple):
@@ -46,8 +50,9 @@ class Task(NamedTuple):
 def running(work: str, api: str | None = None) -> list[Task]:
     """The running tasks in the order of their numbers.
 
-    :param work: the work folder; one that is missing or unreadable is an error (OSError, TaskError).
-    :param api: base URL of the service, such as ``http://p22-anno-01:6000``; one that does not answer is an error.
+    :param work: the work folder; one that is missing or unreadable is an error (OSError).
+    :param api: base URL of the service, such as ``http://p22-anno-01:6000``; one that does not answer is an
+        error (WebError).
     """
     tasks = {task.id: task for task in running_in_folder(work)}
     for task in running_by_api(api) if api else []:
@@ -65,6 +70,34 @@ def running_in_folder(work: str) -> list[Task]:
             if task:
                 tasks.append(task)
     return tasks
+
+
+def last_step(work: str, task: str) -> Step | None:
+    """The step that failed, or else the last one, of a task that may have ended; None where no file tells of one."""
+    folder = os.path.join(work, task)
+    try:
+        with open(os.path.join(folder, "STATUS"), encoding="utf-8", errors="replace") as stream:
+            lines = [line.strip().split("\t") for line in stream.read(1 << 20).splitlines()]
+    except OSError:
+        return None
+    steps = [columns for columns in lines if len(columns) > 2 and _STEP.fullmatch(columns[1])]
+    if not steps:
+        return None
+    _, name, state, *_ = next((columns for columns in reversed(steps) if columns[2] == "FAILED"), steps[-1])
+    log = os.path.join(folder, name, "output.log")
+    return Step(name, state, log, tuple(last_lines(log)))
+
+
+def last_lines(path: str) -> list[str]:
+    """The end of a log, at most 20 lines; none where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
+            text = stream.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    lines = ("".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line) for line in text.split("\n"))
+    return [line for line in lines if line.strip()][-_TAIL_LINES:]
 
 
 def _read(folder: str, name: str) -> Task | None:
@@ -99,46 +132,24 @@ def _mtime(path: str) -> float | None:
 
 def running_by_api(api: str) -> list[Task]:
     """As the service says: of the tasks that have not ended by their last status, those that are ``active``."""
-    base = f"{api.rstrip('/')}/api/v1/status/"
-    statuses = _get(base)
+    service = Api(api, "the HTTP API of an anno service", Limits(_TIMEOUT))
+    base = "/api/v1/status/"
+    statuses = service.json("GET", base)
     if not isinstance(statuses, dict):
-        raise _unexpected(base, "JSON, but no object of task ids and statuses")
+        raise service.unexpected(base, "it is JSON, but no object of task ids and statuses")
     tasks = []
     for task_id, last in statuses.items():
         if _ENDED.search(str(last)):
             continue
-        details = _get(f"{base}{task_id}", missing={"active": False})
+        path = f"{base}{quote(str(task_id))}"
+        try:
+            details = service.json("GET", path)
+        except WebError as error:
+            if error.status == 404:  # removed meanwhile
+                continue
+            raise
         if not isinstance(details, dict) or not isinstance(details.get("active"), bool):
-            raise _unexpected(f"{base}{task_id}", 'JSON, but no object with "active" as true or false')
+            raise service.unexpected(path, 'it is JSON, but no object with "active" as true or false')
         if details["active"]:
             tasks.append(Task(str(task_id), None, None, str(last), "api"))
     return tasks
-
-
-def _get(url: str, missing: Any = None) -> Any:
-    """The JSON at a URL. ``missing`` is returned, if given, where there is nothing (404)."""
-    try:
-        # The service is on the site's own network: no proxy.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=_TIMEOUT) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        if error.code == 404 and missing is not None:
-            return missing
-        raise _unexpected(url, f"HTTP status {error.code}") from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise TaskError(
-            url,
-            f"not reachable ({reason})",
-            "the HTTP API of an anno service",
-            "Check the URL and that the service runs; leave the API out to trust the work folder alone.",
-        ) from None
-    except ValueError:
-        raise _unexpected(url, "no JSON, or no usable URL") from None
-
-
-def _unexpected(url: str, found: str) -> TaskError:
-    return TaskError(
-        url, f"the answer is {found}", "the HTTP API of an anno service", "Check host, port and path of the URL."
-    )

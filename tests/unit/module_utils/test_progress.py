@@ -11,7 +11,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import progress
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import Progress
 
 
-def state(done: int, total: int, seconds: float, what: str = "clinvar") -> dict[str, object]:
+def state(done: int, total: int | None, seconds: float, what: str = "clinvar") -> dict[str, object]:
     return {"work": "unpack", "what": what, "done": done, "total": total, "seconds": seconds}
 
 
@@ -26,6 +26,7 @@ def state(done: int, total: int, seconds: float, what: str = "clinvar") -> dict[
         (state(5, 10, 0.0, ""), "unpack: 50 %, 5 B of 10 B, 0 B/s"),
         (state(10, 10, 2.0, ""), "unpack: 100 %, 10 B of 10 B, 5 B/s, 2 s"),
         (state(0, 0, 0.0, ""), "unpack: 100 %, 0 B of 0 B, 0 B/s, 0 s"),
+        (state(0, None, 75.2, "task 12, VCFANNO STARTED"), "unpack: task 12, VCFANNO STARTED, 1 min 15 s"),
     ],
 )
 def test_the_line(given: dict[str, object], text: str) -> None:
@@ -60,6 +61,19 @@ def test_it_writes_at_most_every_second(tmp_path: Path, monkeypatch: pytest.Monk
         assert json.loads(path.read_text())["done"] == shown
     assert json.loads(path.read_text()) == state(1000, 1000, 1.6, "variantDBs/clinvar")
     assert [file.name for file in tmp_path.iterdir()] == ["progress.json"]
+
+
+def test_waiting_counts_the_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    path = tmp_path / "progress.json"
+    work = Progress(str(path), "minimal test", None)
+    for seconds, shown in [(0.0, 0.0), (0.9, 0.0), (1.0, 1.0), (61.0, 61.0)]:
+        now[0] = 100.0 + seconds
+        work.what = f"after {seconds}"
+        work.update()
+        assert json.loads(path.read_text())["seconds"] == shown
+    assert progress.line(json.loads(path.read_text())) == "minimal test: after 61.0, 1 min 1 s"
 
 
 def test_nowhere_is_allowed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import pysam
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import tabix
 from ansible_collections.ousamg.anno.plugins.module_utils.bgzf import EOF_BLOCK, Bgzf
@@ -31,6 +32,14 @@ def test_many_blocks(tmp_path: Path) -> None:
     with Bgzf(str(path), "x") as file:
         offsets = [offset for offset, _content in file.blocks()]
     assert (index.contigs, index.begin, index.end) == (("1", "2"), 0, offsets[-1] << 16)
+    assert (index.name_column, index.begin_column, index.zero_based) == (1, 2, True)
+
+
+def test_positions_from_one_on(tmp_path: Path) -> None:
+    bgzip(tmp_path / "x.tsv.gz", "x\t1\t50\n")
+    pysam.tabix_index(str(tmp_path / "x.tsv.gz"), seq_col=1, start_col=2, end_col=2, force=True)
+    index = tabix.read(str(tmp_path / "x.tsv.gz.tbi"), "i")
+    assert (index.name_column, index.begin_column, index.zero_based) == (2, 3, False)
 
 
 def packed(*parts: bytes | int) -> bytes:

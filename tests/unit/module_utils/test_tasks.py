@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import tasks
-from ansible_collections.ousamg.anno.plugins.module_utils.tasks import Task, TaskError
+from ansible_collections.ousamg.anno.plugins.module_utils.tasks import Task
+from ansible_collections.ousamg.anno.plugins.module_utils.web import WebError
 
 RUNNING = "2026-03-02 09:14:01\tQUEUED\n2026-03-02 09:20:11\tVCFANNO\tSTARTED\n"
 
@@ -132,6 +133,43 @@ def test_a_task_that_ends_while_it_is_read_does_not_run(tmp_path: Path, ending: 
         other.join()
 
 
+# The step of a task
+
+
+@pytest.mark.parametrize(
+    ("lines", "step"),
+    [
+        (["QUEUED"], None),
+        (["QUEUED", "VEP\tSTARTED"], ("VEP", "STARTED")),
+        (["QUEUED", "VEP\tSTARTED", "VEP\tDONE", "VCFANNO\tSTARTED"], ("VCFANNO", "STARTED")),
+        (["VEP\tSTARTED", "VEP\tFAILED", "CLEANUP\tDONE", "FINALIZED"], ("VEP", "FAILED")),
+        (["VEP\tDONE", "../../etc\tFAILED", "..\tFAILED"], ("VEP", "DONE")),
+    ],
+)
+def test_the_step_that_a_task_is_in(tmp_path: Path, lines: list[str], step: tuple[str, str] | None) -> None:
+    folder = make_task(tmp_path, "1", status="".join(f"2026-03-02 09:14:01\t{line}\n" for line in lines))
+    (folder / "VEP").mkdir()
+    (folder / "VEP/output.log").write_text("a\nb\n")
+    found = tasks.last_step(str(tmp_path), "1")
+    assert (found and (found.name, found.state)) == step
+    if found:
+        assert found.log == str(folder / found.name / "output.log")
+        assert found.tail == (("a", "b") if found.name == "VEP" else ())
+
+
+def test_a_task_without_a_folder_has_no_step(tmp_path: Path) -> None:
+    assert tasks.last_step(str(tmp_path), "1") is None
+
+
+def test_the_end_of_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "output.log"
+    path.write_bytes(b"".join(b"line %d\n\n" % n for n in range(10_000)) + b"\x1b[31mred\xff\n")
+    lines = tasks.last_lines(str(path))
+    assert lines[-2:] == ["line 9999", "\ufffd[31mred\ufffd"]
+    assert len(lines) == 20
+    assert tasks.last_lines(str(tmp_path / "none")) == []
+
+
 # The API
 
 
@@ -201,11 +239,11 @@ def test_the_api_adds_what_the_folders_do_not_show(tmp_path: Path) -> None:
 def test_an_api_that_answers_something_else_is_an_error(
     tmp_path: Path, answers: dict[str, Any], found: str
 ) -> None:
-    with api(answers) as url, pytest.raises(TaskError, match=found):
+    with api(answers) as url, pytest.raises(WebError, match=found):
         tasks.running(str(tmp_path), url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid", "p22-anno-01", "http://h:p"])
 def test_an_unreachable_api_is_an_error(tmp_path: Path, url: str) -> None:
-    with pytest.raises(TaskError):
+    with pytest.raises(WebError):
         tasks.running(str(tmp_path), url)
