@@ -32,6 +32,18 @@ options:
 """
 
 EXAMPLES = r"""
+- name: Check what is live in staging
+  ousamg.anno.checklist_info:
+    instances:
+      staging:
+        data: /srv/anno/anno-staging/data
+        image_link: /srv/anno/anno-staging/anno.sif
+        ledger: /srv/anno/anno-staging/deployments.jsonl
+    images: /srv/anno/archive/releases
+    releases:
+      - /srv/anno/archive/releases
+  register: found
+
 - name: Show the checklist
   ansible.builtin.debug:
     msg: "{{ [{'site': 'TSD', 'checklists': found.checklists, 'problem': none}] | ousamg.anno.checklist_text }}"

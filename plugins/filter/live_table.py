@@ -22,7 +22,16 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what is live
+- name: Look what is live
+  ousamg.anno.instance_info:
+    instances:
+      staging:
+        data: /srv/anno/anno-staging/data
+        image_link: /srv/anno/anno-staging/anno.sif
+        ledger: /srv/anno/anno-staging/deployments.jsonl
+  register: found
+
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ [{'site': 'TSD', 'instances': found.instances}] | ousamg.anno.live_table }}"
 """

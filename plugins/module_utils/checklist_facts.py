@@ -52,8 +52,8 @@ class Instance(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What is the same for all instances: credentials of Supervisor, the executable of Singularity (None: images are not run),
-    the permission bits and the table of tracks."""
+    """What is the same for all instances: credentials of Supervisor, the executable of Singularity (None: images are
+    not run), the permission bits and the table of tracks."""
 
     username: str | None
     password: str | None

@@ -48,7 +48,7 @@ author:
 EXAMPLES = r"""
 - name: Tell what a sample was annotated from
   ousamg.anno.annotated_vcf_info:
-    path: /srv/anno/anno-staging/work/1207/VCFANNO/output.vcf
+    path: /srv/anno/anno-staging/work/1/VCFANNO/output.vcf
   register: annotated
 
 - name: Show the files
@@ -57,10 +57,10 @@ EXAMPLES = r"""
 
 - name: Make sure that the new ClinVar was used
   ousamg.anno.annotated_vcf_info:
-    path: /srv/anno/anno-staging/work/1207/VCFANNO/output.vcf
-    base_path: /anno/data
+    path: /srv/anno/anno-staging/work/1/VCFANNO/output.vcf
+    base_path: /srv/anno/anno-staging/data
     expect:
-      - file: variantDBs/clinvar/clinvar_20240107.vcf.gz
+      - file: variantDBs/clinvar/clinvar_20230504.vcf.gz
         names: [CLINVARJSON]
 """
 

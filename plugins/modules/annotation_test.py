@@ -130,6 +130,12 @@ author:
 """
 
 EXAMPLES = r"""
+- name: Find the release
+  ousamg.anno.release_manifest:
+    search:
+      - /srv/anno/incoming
+  register: release
+
 - name: Test that the new ClinVar is annotated with, through the anno service
   ousamg.anno.annotation_test:
     data: /srv/anno/anno-staging/data
@@ -137,7 +143,7 @@ EXAMPLES = r"""
       - name: clinvar
         version: "20240107"
     ledger: /srv/anno/anno-staging/deployments.jsonl
-    manifest: 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    manifest: "{{ release.digest }}"
     image: anno-v3.2.0.sif
     image_link: /srv/anno/anno-staging/anno.sif
     api: http://p22-anno-01:6000

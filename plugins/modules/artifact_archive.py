@@ -85,16 +85,23 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Archive the image of a release and its manifest
+- name: Find the release
+  ousamg.anno.release_manifest:
+    search:
+      - /srv/anno/incoming
+  register: release
+
+- name: Archive its image and its manifest
   ousamg.anno.artifact_archive:
     artifacts:
-      - file: anno-v3.2.0.sif
-        size: 1048576000
+      - file: "{{ release.manifest.image.file }}"
+        size: "{{ release.manifest.image.size }}"
+        sha256: "{{ release.manifest.image.sha256 }}"
         search:
-          - /data/anno/incoming
-        dest: /data/anno/archive/releases
+          - /srv/anno/incoming
+        dest: /srv/anno/archive/releases
     manifest:
-      path: /data/anno/archive/releases/v3.2.0.yml
+      path: /srv/anno/archive/releases/v3.2.0.yml
       text: "{{ release.text }}"
 """
 

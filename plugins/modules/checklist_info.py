@@ -47,7 +47,7 @@ options:
     description: Password of Supervisor.
     type: str
   singularity:
-    description: The executable of Singularity or Apptainer, a path or a name on E(PATH). Images are not run if left out.
+    description: The executable of Singularity or Apptainer, a path or a name on E(PATH). Left out, images are not run.
     type: str
   tracks:
     description:

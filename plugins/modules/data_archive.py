@@ -82,7 +82,7 @@ EXAMPLES = r"""
 - name: Add VEP to an archive, or replace it there
   ousamg.anno.data_archive:
     data: /srv/anno/data
-    dest: /srv/anno/archive/data/clinvar_20231105-hgmd_2023.3.tar
+    dest: /srv/anno/archive/data/clinvar_20240107-hgmd_2023.4.tar
     packages: [vep]
     update: true
 """
@@ -92,7 +92,7 @@ archive:
   description: The archive's path.
   returned: success
   type: str
-  sample: /srv/anno/archive/data/clinvar_20231105-hgmd_2023.3.tar
+  sample: /srv/anno/archive/data/clinvar_20240107-hgmd_2023.4.tar
 size:
   description: Its size in bytes; a dry run predicts it exactly.
   returned: success

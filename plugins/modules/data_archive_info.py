@@ -45,7 +45,7 @@ author:
 EXAMPLES = r"""
 - name: Look into a data archive
   ousamg.anno.data_archive_info:
-    path: /srv/anno/archive/data/clinvar_20231105-hgmd_2023.3.tar
+    path: /srv/anno/archive/data/clinvar_20240107-hgmd_2023.4.tar
 """
 
 RETURN = r"""

@@ -98,7 +98,7 @@ author:
 EXAMPLES = r"""
 - name: Unpack new ClinVar and HGMD data
   ousamg.anno.data_unpack:
-    src: /srv/anno/archive/data/clinvar_20231105-hgmd_2023.3.tar
+    src: /srv/anno/archive/data/clinvar_20240107-hgmd_2023.4.tar
     data: /srv/anno/anno-staging/data
 """
 

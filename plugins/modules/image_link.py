@@ -67,14 +67,13 @@ attributes:
 EXAMPLES = r"""
 - name: Switch staging to the new image
   ousamg.anno.image_link:
-    link: /data/anno/anno-staging/anno.sif
-    image: /data/anno/archive/releases/anno-v3.2.0.sif
-    size: 1048576000
+    link: /srv/anno/anno-staging/anno.sif
+    image: /srv/anno/archive/releases/anno-v3.2.0.sif
   register: image_switch
 
 - name: Put the former link back
   ousamg.anno.image_link:
-    link: /data/anno/anno-staging/anno.sif
+    link: /srv/anno/anno-staging/anno.sif
     state: restored
     restore_to: "{{ image_switch.before }}"
 """

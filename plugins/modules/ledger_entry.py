@@ -93,7 +93,7 @@ options:
 EXAMPLES = r"""
 - name: Record the start and take the lock
   ousamg.anno.ledger_entry:
-    path: /ess/p22/data/durable/production/anno/anno-prod/deployments.jsonl
+    path: /srv/anno/anno-prod/deployments.jsonl
     deployment: 20260302T091401-4711
     site: TSD
     env: prod
@@ -104,7 +104,7 @@ EXAMPLES = r"""
 
 - name: Record a switch and the end
   ousamg.anno.ledger_entry:
-    path: /ess/p22/data/durable/production/anno/anno-prod/deployments.jsonl
+    path: /srv/anno/anno-prod/deployments.jsonl
     deployment: 20260302T091401-4711
     site: TSD
     env: prod

@@ -36,7 +36,7 @@ options:
 EXAMPLES = r"""
 - name: Read the ledger
   ousamg.anno.ledger_info:
-    path: /ess/p22/data/durable/production/anno/anno-prod/deployments.jsonl
+    path: /srv/anno/anno-prod/deployments.jsonl
     last: 10
   register: ledger
 

@@ -68,16 +68,16 @@ EXAMPLES = r"""
 - name: Take the newest release
   ousamg.anno.release_manifest:
     search:
-      - /data/anno/archive/releases
-      - /data/anno/incoming
+      - /srv/anno/archive/releases
+      - /srv/anno/incoming
   register: release
 
 - name: Take an image and a data archive that came without a manifest
   ousamg.anno.release_manifest:
     search:
-      - /data/anno/archive/releases
+      - /srv/anno/archive/releases
     artifact_search:
-      - /data/anno/incoming
+      - /srv/anno/incoming
     data_archive: clinvar_20240107-hgmd_2023.4.tar
     image: anno-v3.2.0.sif
   register: release

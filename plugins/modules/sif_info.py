@@ -83,17 +83,23 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Check that the file is the image of the manifest, and runs here
+- name: Find the release
+  ousamg.anno.release_manifest:
+    search:
+      - /srv/anno/incoming
+  register: release
+
+- name: Check that the file is its image, and runs here
   ousamg.anno.sif_info:
-    path: /data/anno/archive/releases/anno-v3.2.0.sif
+    path: /srv/anno/archive/releases/anno-v3.2.0.sif
     expect:
-      size: 1048576000
-      sha256: d2db7f2a4f6a1b3f1f9bb8f6b18ab3b1c1e7fb44c0a3f4ad2dfd70bb4c4f8c11
+      size: "{{ release.manifest.image.size }}"
+      sha256: "{{ release.manifest.image.sha256 }}"
       arch: host
 
-- name: Compare the versions inside the image
+- name: Compare the versions inside the live image
   ousamg.anno.sif_info:
-    path: /data/anno/anno-staging/anno.sif
+    path: /srv/anno/anno-staging/anno.sif
     singularity: singularity
     expect:
       versions:
@@ -108,11 +114,15 @@ EXAMPLES = r"""
 
 - name: Look for changed bytes in a signed image, and have its signatures verified
   ousamg.anno.sif_info:
-    path: /data/anno/anno-staging/anno.sif
+    path: /srv/anno/anno-staging/anno.sif
     signature: verify
     singularity: singularity
   register: image
-  failed_when: image is failed or image.signature.verified is not true
+
+- name: Tell what is not verified
+  ansible.builtin.debug:
+    msg: "Its signatures were not verified: {{ image.signature.reason }}."
+  when: image.signature.verified is not true
 """
 
 RETURN = r"""

@@ -38,13 +38,13 @@ options:
 EXAMPLES = r"""
 - name: Look for running tasks
   ousamg.anno.task_info:
-    work: /ess/p22/data/durable/production/anno/anno-prod/work
-  register: tasks
+    work: /srv/anno/anno-prod/work
+  register: work
 
 - name: Stop here while one runs
   ansible.builtin.assert:
-    that: tasks.count == 0
-    fail_msg: "Running: {{ tasks.running | map(attribute='id') | join(', ') }}"
+    that: work.count == 0
+    fail_msg: "Running: {{ work.running | map(attribute='id') | join(', ') }}"
 """
 
 RETURN = r"""

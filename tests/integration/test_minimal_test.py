@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import ledger
-from ansible_collections.ousamg.anno.plugins.module_utils.release_manifest import load
 from peers.anno import API, Anno
 from peers.ella import JOBS, Ella
-from sandbox import packages, sites
+from sandbox import packages
 from support_data import replace
 from support_deploy import REPOSITORY, Deploy, Run, Site
 from support_hosts import Hosts
+from support_live import make_live, record_live
 from support_tree import differences, snapshot
 from support_user import world_folder
 from support_vcfanno import needs_vcfanno
@@ -45,25 +45,6 @@ class Minimal(NamedTuple):
     def entry(self) -> dict[str, Any]:
         """The record of the test, which is the last one."""
         return self.site.ledger()[-1]
-
-
-def make_live(site: Site) -> None:
-    for name in ("clinvar", "hgmd"):
-        shutil.rmtree(site.data / packages.RECIPES[name].destination)
-        packages.make_package(site.data, name, sites.NEW_PACKAGES[name])
-    packages.write_config(site.data)
-    shutil.copy(site.image, site.releases)
-    site.link.unlink()
-    site.link.symlink_to(site.releases / site.image.name)
-    record_live(site)
-
-
-def record_live(site: Site) -> None:
-    """The record that a deployment of the uploaded manifest leaves."""
-    digest = load(site.manifest.read_text(), str(site.manifest)).digest
-    entries = [{"event": "start"}, {"event": "end", "outcome": "ok"}]
-    given = ledger.Request("d1", entries, "TSD", "staging", "v3.2.0", digest, "ola", "control", 7)
-    ledger.append(str(site.staging / "deployments.jsonl"), given)
 
 
 @pytest.fixture

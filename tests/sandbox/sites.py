@@ -179,7 +179,7 @@ def _make_finished_task(instance: Instance, task: str) -> None:
     clinvar = instance.data / f"variantDBs/clinvar/clinvar_{LIVE_PACKAGES['clinvar']}.vcf.gz"
     (vcfanno / "output.vcf").write_text(
         "##fileformat=VCFv4.2\n"
-        f'##INFO=<ID=CLINVARJSON,Number=1,Type=String,Description="calculated by first (from {clinvar})">\n'
+        f'##INFO=<ID=CLINVARJSON,Number=1,Type=String,Description="ClinVar records as JSON (from {clinvar})">\n'
         "##vcfanno=0.3.5\n"
         "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
         "1\t100500\t.\tA\tC\t.\tPASS\t.\n",
