@@ -84,11 +84,10 @@ def caveat(strategy: str, why: str, seconds: float | None = None) -> str:
 def locked(store: Store, purpose: str) -> Iterator[None]:
     """Hold the store's lock, with whatever an interrupted run left behind brought in order first.
 
-    The state folder is made for it, and removed again if nothing was left in it. Raises LockError, or GenerationError
-    where the other state folder (see generation.open_store) is there, too: of two that race each looks after it has
-    made its own, so that never both go on.
+    The state folder is made for it, and removed again if nothing was left in it. Raises LockError.
     """
     with contextlib.ExitStack() as stack:
+        generation.check_alone(store)  # before there is a state folder
         stack.callback(_rmdir_if_empty, store.state)
         while True:
             os.makedirs(store.state, 0o775, exist_ok=True)
@@ -98,7 +97,7 @@ def locked(store: Store, purpose: str) -> Iterator[None]:
             except FileNotFoundError:
                 continue  # another run removed the empty state folder just now
         stack.callback(_rmdir_if_empty, store.generations)
-        generation.open_store(store.data)  # another host may have made the other state folder just now
+        generation.check_alone(store)  # whoever was faster is there now
         recover(store)
         yield
 
@@ -113,6 +112,7 @@ def switch(store: Store, incoming: str, *, keep: bool = True, allow_exchange: bo
 
     What was live becomes the latest kept generation, or with ``keep=False`` the next one again.
     """
+    generation.check_alone(store)
     former = generation.id_of(store.data)
     if keep:
         os.makedirs(store.generations, 0o775, exist_ok=True)
@@ -173,7 +173,9 @@ def recover(store: Store) -> None:
 
 
 def check_recovered(store: Store) -> None:
-    """Raise GenerationError where a switch was interrupted; for a dry run, which may not mend it."""
+    """Raise GenerationError where a switch was interrupted, or the state folder is not the only one; for a dry run,
+    which may not mend it."""
+    generation.check_alone(store)
     if is_there(store.journal):
         found = "a switch was interrupted here (its journal is there)"
         todo = "Run the deployment or the rollback (not the dry run): it brings this in order first."

@@ -301,6 +301,7 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
     store = generation.open_store(request.data)
     with data_switch.locked(store, f"unpack {os.path.basename(request.src)}"):
         trash.empty(store)  # its room is needed
+        former_receipt = generation.read_receipt(store.data)
         situation = inspect(request)
         planned = plan(request, situation)
         removed: list[str] = []
@@ -312,6 +313,12 @@ def apply(request: Request) -> tuple[Situation, Plan, Outcome]:
         reused = index is not None and _is_ready(request, store, index, planned.extract)
         try:
             built = _build(request, store, situation, planned, reused)
+            # Hours may have passed. Who has the data folder mounted has another state folder, and so another lock.
+            generation.check_alone(store)
+            if generation.read_receipt(store.data) != former_receipt:
+                found = "another release was deployed here while the next generation was built"
+                todo = "Find out who else works here, then run again."
+                raise UnpackError(store.data, found, "nobody else at work", todo)
         except BaseException:
             trash.remove_next(store)
             raise
@@ -493,6 +500,7 @@ def _build(request: Request, store: Store, situation: Situation, planned: Plan, 
         "ownership": request.ownership._asdict(),
         "extracted": destinations,
         "packages": _records(store, situation, planned, stamp),
+        "state": generation.WITHIN if store.inside else generation.BESIDE,
     }
     sync_filesystem(store.next)
     generation.write_receipt(store.next, receipt, request.ownership)

@@ -38,6 +38,8 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import (
 
 RECEIPT = ".anno-receipt.json"
 PARTIAL = ".anno-partial.json"
+# Where the state folder was when a generation was built, as its receipt tells.
+BESIDE, WITHIN = "beside", "within"
 # How the id of a generation without a receipt begins.
 ADOPTED = "adopted-"
 RECORD = Ownership(0o664)
@@ -101,11 +103,9 @@ class Store(NamedTuple):
 
 
 def open_store(data: str) -> Store:
-    """The store of a data folder. Raises GenerationError where there is none, or where it cannot be told which of two
-    state folders counts: each has a lock of its own, and two could work at once."""
+    """The store of a data folder. Raises GenerationError where there is none."""
     path = os.path.realpath(data)
-    parent, name = os.path.split(path)
-    beside = os.path.join(parent, f".{name}.anno")
+    beside, within = _states(path)
     if not is_folder(path):
         store = Store(path, beside)
         if not is_there(path) and is_there(store.journal):
@@ -113,15 +113,38 @@ def open_store(data: str) -> Store:
         found = "it is no folder" if is_there(path) else "there is no such folder"
         todo = "Check the inventory; make the folder, owned by the service user, if this is the first deployment."
         raise GenerationError(data, found, "the data folder of the instance", todo)
-    within = os.path.join(path, ".anno")
-    mounted, has_within = is_mount_point(path), is_there(within)
-    if (mounted or has_within) and is_there(beside):
-        found = "the state of this data folder lies beside it" + (f" and within it, in {within}" if has_within else "")
-        expected = f"{within} alone" + (", because it is a mount point here" if mounted else "")
-        todo = f"When nobody deploys here, on any host, move {beside} away: its generations are not returned to."
-        raise GenerationError(beside, found, expected, todo)
     # Where another host or a container has mounted it, the lock and the kept generations lie in it.
-    return Store(path, within if mounted or has_within else beside)
+    return Store(path, within if is_mount_point(path) or is_there(within) else beside)
+
+
+def _states(data: str) -> tuple[str, str]:
+    """The two places that a state folder may have: beside the data folder, and within it."""
+    parent, name = os.path.split(data)
+    return os.path.join(parent, f".{name}.anno"), os.path.join(data, ".anno")
+
+
+def check_alone(store: Store) -> None:
+    """The state folder is the only one. Two would be two locks: who sees a mount point has his within the data folder,
+    and may not see the one that another host has beside it. Raises GenerationError."""
+    beside, within = _states(store.data)
+    if not store.inside:
+        if is_there(within):
+            found = f"another host or a container, where {store.data} is a mount point, has begun to work in it"
+            todo = "Run again: all hosts then use that state folder. Its lock tells who works there."
+            raise GenerationError(within, found, f"one state folder, {beside}", todo)
+        return
+    if is_there(beside):
+        found = f"there is a second state folder, {within}: two deployments could be at work at once"
+        todo = (
+            "When nobody deploys here, on this host or another, remove the former one, with the generations and the "
+            f"journal in it: rm -r {beside} (or rm -r {within}, where {store.data} is a mount point nowhere any more)"
+        )
+        raise GenerationError(beside, found, "one state folder", todo)
+    receipt = read_receipt(store.data) or {}
+    if receipt.get("state") == BESIDE and not is_there(within):
+        found = "it is a mount point, and was deployed where it is none: another host may be at work on it"
+        todo = f"Deploy there. Where it is a mount point now on every host that deploys: mkdir {within}"
+        raise GenerationError(store.data, found, "a folder that is deployed from here", todo)
 
 
 def read_receipt(folder: str) -> dict[str, Any] | None:

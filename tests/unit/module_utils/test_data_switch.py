@@ -523,18 +523,3 @@ def test_trash_that_cannot_be_removed_is_not_in_the_way(tmp_path: Path, monkeypa
     monkeypatch.setattr(trash, "remove_tree", refuse)
     switch(store, EXCHANGE)
     assert live(store) == NEW
-
-
-@pytest.mark.parametrize("mounted", [True, False])
-def test_of_two_hosts_that_make_two_states_at_once_none_goes_on_beside_the_other(tmp_path: Path, mounted: bool) -> None:
-    """One sees a mount point, one does not; each has opened its store before the other has made its state."""
-    data = tmp_path / "data"
-    data.mkdir()
-    beside, within = tmp_path / ".data.anno", data / ".anno"
-    mine, others = (within, beside) if mounted else (beside, within)
-    others.mkdir()
-    with pytest.raises(GenerationError, match="beside it and within it"), data_switch.locked(
-        Store(str(data), str(mine)), "test"
-    ):
-        pytest.fail("both are at work")
-    assert not mine.exists() and others.exists()

@@ -16,6 +16,7 @@ import support_tar as tar
 from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, data_unpack, extract, generation
 from ansible_collections.ousamg.anno.plugins.module_utils.data_switch import EXCHANGE, PACKAGES
 from ansible_collections.ousamg.anno.plugins.module_utils.data_unpack import Outcome, Request, UnpackError
+from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from support_faults import broken_disk, full_disk, memory_folder, run_and_kill
 from support_tree import contents, snapshot
@@ -191,3 +192,32 @@ def test_the_config_is_made_where_there_is_none(tmp_path: Path, archive: Path) -
     assert [line for line in text.splitlines() if line.startswith("file")] == [
         'file = "same/s"', 'file = "p/p_2.vcf.gz"'
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("what", ["state", "receipt"])
+def test_another_deployer_with_a_lock_of_its_own(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, what: str
+) -> None:
+    """One that has the data folder mounted starts, or has come and gone, while the next generation is built."""
+    data = make(tmp_path)
+    before = contents(data)
+    build = data_unpack._build
+
+    def slow(*args: Any) -> str:
+        built = build(*args)
+        if what == "state":
+            (data / ".anno").mkdir()
+        else:
+            generation.write_receipt(str(data), {"generation": "theirs"}, Ownership(0o664))
+        return built
+
+    monkeypatch.setattr(data_unpack, "_build", slow)
+    found = "has begun to work in it" if what == "state" else "another release was deployed here"
+    with pytest.raises(AnnoError, match=found):
+        data_unpack.apply(Request(str(archive), str(data), Ownership(0o664), strategy=strategy))
+    assert contents(data) == before
+    assert not (tmp_path / ".data.anno").exists()
+    monkeypatch.undo()
+    data_unpack.apply(Request(str(archive), str(data), Ownership(0o664), strategy=strategy))
+    assert (data / ".anno").exists() is (what == "state")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import generation
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import (
     PARTIAL,
     RECEIPT,
@@ -94,6 +95,38 @@ def test_a_state_that_lies_within_is_everybodys(tmp_path: Path) -> None:
     assert generation.open_store(str(tmp_path / "data")).state == str(tmp_path / "data/.anno")
 
 
+def test_two_state_folders_are_two_locks(tmp_path: Path) -> None:
+    for name in ("data/.anno", ".data.anno"):
+        (tmp_path / name).mkdir(parents=True)
+    store = generation.open_store(str(tmp_path / "data"))
+    with pytest.raises(GenerationError, match=f"rm -r {tmp_path}/.data.anno"):
+        generation.check_alone(store)
+    (tmp_path / ".data.anno").rmdir()
+    generation.check_alone(store)
+
+
+def test_whoever_has_mounted_it_begins_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    store = generation.open_store(str(tmp_path / "data"))
+    generation.check_alone(store)
+    (tmp_path / "data/.anno").mkdir()
+    with pytest.raises(GenerationError, match="has begun to work in it"):
+        generation.check_alone(store)
+
+
+def test_a_mount_of_what_another_host_deploys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state folder beside the folder cannot be seen through the mount: the receipt tells of it."""
+    data = tmp_path / "data"
+    data.mkdir()
+    generation.write_receipt(str(data), {"generation": "g", "state": generation.BESIDE}, Ownership(0o664))
+    generation.check_alone(generation.open_store(str(data)))
+    monkeypatch.setattr(generation, "is_mount_point", lambda path: path == str(data))
+    with pytest.raises(GenerationError, match=f"mkdir {data}/.anno"):
+        generation.check_alone(generation.open_store(str(data)))
+    (data / ".anno").mkdir()
+    generation.check_alone(generation.open_store(str(data)))
+
+
 @NEEDS_MOUNT
 def test_what_is_mounted_below(tmp_path: Path) -> None:
     place = tmp_path / "data" / "a b"
@@ -160,20 +193,3 @@ T1, T2, T3, T4 = (f"2026112{number}T031500123Z-abcdef01" for number in range(1, 
 )
 def test_what_is_worth_keeping(live: str, former: list[str], order: list[str]) -> None:
     assert [former[number] for number in generation.retention(live, former)] == order
-
-
-def test_two_states_would_be_two_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    beside = tmp_path / ".data.anno"
-    beside.mkdir()
-    assert generation.open_store(str(data)).state == str(beside)
-    monkeypatch.setattr(generation, "is_mount_point", lambda path: True)
-    with pytest.raises(GenerationError, match=f"{beside}: .* lies beside it.* a mount point here.*move {beside} away"):
-        generation.open_store(str(data))
-    monkeypatch.undo()
-    (data / ".anno").mkdir()
-    with pytest.raises(GenerationError, match=f"{beside}: .* beside it and within it"):
-        generation.open_store(str(data))
-    beside.rmdir()
-    assert generation.open_store(str(data)).inside
