@@ -10,8 +10,8 @@ import functools
 import json
 import posixpath
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
@@ -72,14 +72,19 @@ def name_folders(
             settle(name, folder)
         elif destinations.get(name) in free:
             settle(name, destinations[name])
-    for name, folder in _only_pairs(open_names, free, lambda n, f: sources[n].version == ready[f].version):
-        if _is_alike(name, folder):
-            settle(name, folder)
-    for name, folder in _only_pairs(
-        open_names,
-        free,
-        lambda n, f: sources[n].version in (ready[f].version, None) and _is_alike(n, f),
-    ):
+    of_names, of_folders = defaultdict(list), defaultdict(list)
+    for name in open_names:
+        of_names[sources[name].version].append(name)
+    for folder in free:
+        of_folders[ready[folder].version].append(folder)
+    for version, same in of_names.items():
+        if len(same) == len(of_folders[version]) == 1 and _alike(same[0], of_folders[version][0]):
+            settle(same[0], of_folders[version].pop())
+    everywhere = sorted(free)
+    candidates = {
+        name: everywhere if sources[name].version is None else of_folders[sources[name].version] for name in open_names
+    }
+    for name, folder in _only_pairs(candidates, _alike):
         settle(name, folder)
     # What is left over belongs together only where there is a folder for each name, as in an archive.
     if len(names) == len(ready) and len(open_names) == 1:
@@ -90,39 +95,53 @@ def name_folders(
 
 
 def _only_pairs(
-    names: Sequence[str], folders: Iterable[str], fits: Callable[[str, str], bool]
+    candidates: Mapping[str, Sequence[str]], fits: Callable[[str, str], bool]
 ) -> list[tuple[str, str]]:
-    """The pairs in which name and folder fit each other and nobody else."""
-    edges = [(name, folder) for name in names for folder in folders if fits(name, folder)]
-    of_name, of_folder = (Counter(edge[end] for edge in edges) for end in (0, 1))
+    """The pairs in which name and folder fit each other and nobody else, of names and the folders that may be theirs.
+
+    Whether two fit is slow to tell: it is not asked where both fit several already.
+    """
+    of_name: Counter[str] = Counter()
+    of_folder: Counter[str] = Counter()
+    edges = []
+    for name, folders in candidates.items():
+        for folder in folders:
+            if (of_name[name] < 2 or of_folder[folder] < 2) and fits(name, folder):
+                edges.append((name, folder))
+                of_name[name] += 1
+                of_folder[folder] += 1
     return [(name, folder) for name, folder in edges if of_name[name] == of_folder[folder] == 1]
 
 
-def _folder_of(file: str, folders: Iterable[str]) -> str | None:
-    path = posixpath.normpath(file)
-    return next((folder for folder in folders if path.startswith(folder + "/")), None)
+def _folder_of(file: str, folders: Container[str]) -> str | None:
+    """The folder that a file lies in, directly or not; folders lie beside each other."""
+    folder = posixpath.dirname(posixpath.normpath(file))
+    while folder and folder != "/" and folder not in folders:
+        folder = posixpath.dirname(folder)
+    return folder if folder in folders else None
 
 
-def _is_alike(name: str, folder: str) -> bool:
-    """Whether a package name is like a part of a folder's path; every name is compared with every folder."""
+def _alike(name: str, folder: str) -> bool:
+    """Whether a package name and a part of a folder's path have enough in common."""
     plain = _letters(name)
     for part in map(_letters, folder.split("/")):
         if plain and part and (plain in part or part in plain):
             return True
-        matcher = _matcher(part)
-        matcher.set_seq1(plain)
-        # The first two are upper bounds of the third, and cost a fraction of it.
-        if all(ratio() >= _ALIKE for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)):
-            return True
+        # Twice what both have over all there is: no need to compare what differs in length too much.
+        if 2 * min(len(plain), len(part)) >= _ALIKE * (len(plain) + len(part)):
+            matcher = _matcher(part)
+            matcher.set_seq1(plain)
+            if matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE:
+                return True
     return False
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _matcher(part: str) -> difflib.SequenceMatcher[str]:
-    """Indexing the second text is most of the work."""
+    """What it learns of its second text serves for every first one."""
     return difflib.SequenceMatcher(None, "", part)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _letters(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())

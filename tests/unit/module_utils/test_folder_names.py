@@ -90,3 +90,14 @@ def test_many_packages_of_one_version_are_no_trouble() -> None:
     begin = time.process_time()
     assert set(name_folders(list(sources), sources, ready, {}).values()) <= {*sources, None}
     assert time.process_time() - begin < 10
+
+
+def test_each_package_of_its_own_version_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of packages take no longer than as many times one."""
+    asked = []
+    alike = folder_names._alike
+    monkeypatch.setattr(folder_names, "_alike", lambda *pair: asked.append(pair) or alike(*pair))
+    sources = {f"package{number}": Source("{}", {}, str(number), None) for number in range(500)}
+    ready = {f"v/package{number}": Ready(str(number), None) for number in range(500)}
+    assert name_folders(list(sources), sources, ready, {}) == {f"v/{name}": name for name in sources}
+    assert len(asked) == 500
