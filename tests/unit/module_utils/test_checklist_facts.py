@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import checklist_facts
 from support_checklist import TOOLS, Deployed, make_deployed
+from support_singularity import answering, stand_in
 from support_supervisor import running_supervisord, sleeper
 from support_tree import differences, snapshot
-
-CAT = "import sys; print({'/anno/version': 'v2.7.0', '/anno-targets/version': 'v3.1.0'}[sys.argv[-1]])"
 
 
 @pytest.fixture
@@ -40,14 +38,12 @@ def test_the_manifests_of_the_releases_on_record(deployed: Deployed) -> None:
 
 
 def test_the_versions_are_read_with_singularity(deployed: Deployed, tmp_path: Path) -> None:
-    program = tmp_path / "singularity"
-    program.write_text(f"#!{sys.executable}\n{CAT}\n")
-    program.chmod(0o755)
-    facts = deployed.facts(TOOLS._replace(singularity=str(program)))["image"]
-    assert (facts["program"], facts["unread"]) == (str(program), None)
+    program = answering(tmp_path, '{"tag": "v2.7.0"}', "v3.1.0")
+    facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
+    assert (facts["program"], facts["unread"]) == (program, None)
     assert facts["versions"] == {"ella_anno": "v2.7.0", "anno_targets": "v3.1.0"}
-    program.write_text("#!/bin/sh\necho no squashfs here >&2\nexit 255\n")
-    facts = deployed.facts(TOOLS._replace(singularity=str(program)))["image"]
+    program = stand_in(tmp_path, "echo no squashfs here >&2; exit 255")
+    facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
     assert facts["versions"] is None
     assert "no squashfs here" in facts["unread"]["found"]
 
