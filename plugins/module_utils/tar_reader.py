@@ -106,7 +106,11 @@ class _Headers:
         if match is None or length < 1:
             return None
         raw = header[:length]
-        if raw[0] in b"./" or raw[-1] in b"/" or b"/." in raw or b"//" in raw or b"\n" in raw:
+        try:
+            name = raw.decode()
+        except UnicodeDecodeError:
+            return None
+        if name[0] in "./" or name[-1] == "/" or "/." in name or "//" in name or "\n" in name:
             return None
         octal_size, octal_mtime, octal_sum = match.groups()
         size = int(octal_size, 8)
@@ -115,11 +119,7 @@ class _Headers:
         # here that may be other than 0. In the sum that is stated the checksum's own eight bytes count as spaces.
         total = (zlib.adler32(header) & 0xFFFF) - (zlib.adler32(octal_sum) & 0xFFFF) - 32 + 256
         end = self._file.end
-        if total != int(octal_sum, 8) or (end is not None and offset + size > end):
-            return None
-        try:
-            name = raw.decode()
-        except UnicodeDecodeError:
+        if b"%06o" % total != octal_sum or (end is not None and offset + size > end):
             return None
         self._position = offset + -(-size // BLOCK) * BLOCK
         self._last_name = raw
