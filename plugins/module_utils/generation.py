@@ -215,13 +215,18 @@ def _made(name: str) -> str:
     return match[1] if match else ""
 
 
-def surplus(store: Store, keep: int) -> list[Kept]:
-    """The kept generations that go where only ``keep`` are to stay, the latest first."""
+def surplus(store: Store, keep: int, replaced: str | None = None) -> list[Kept]:
+    """The kept generations that go where only ``keep`` are to stay, the latest first.
+
+    :param replaced: the id of a generation that is to be replaced before that: while it is live it counts as such.
+    """
     former = kept(store)
-    if len(former) <= keep:
+    if len(former) < keep:
         return []
-    order = retention(id_of(store.data), [generation.id for generation in former])
-    return [former[number] for number in sorted(order[keep:])]
+    live, ids = id_of(store.data), [generation.id for generation in former]
+    ahead = live == replaced
+    order = retention("", [live, *ids]) if ahead else retention(live, ids)
+    return [former[number - ahead] for number in sorted(order[keep:]) if number >= ahead]
 
 
 def id_of(folder: str) -> str:

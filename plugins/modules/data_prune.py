@@ -25,6 +25,11 @@ options:
         one. With V(0) none is, and there is no way back. V(-1) keeps all, and only ends what was interrupted.
     type: int
     default: 2
+  replaced:
+    description:
+      - The id of the generation that a deployment replaces before it removes any. A dry run of the deployment, in which
+        that one still is live, then tells what the run removes. Of no account otherwise.
+    type: str
 attributes:
   check_mode:
     description: Names what the run then removes. Fails where a switch was interrupted.
@@ -77,6 +82,7 @@ def main() -> None:
         argument_spec={
             "data": {"type": "path", "required": True},
             "keep": {"type": "int", "default": 2},
+            "replaced": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -84,6 +90,7 @@ def main() -> None:
     if keep < -1:
         module.fail_json(msg=f"keep: {keep} is negative. Expected: 0 or more, or -1 for all. What to do: correct it.")
     keep = sys.maxsize if keep == -1 else keep
+    replaced = module.params["replaced"] if module.check_mode else None
     try:
         store = generation.open_store(module.params["data"])
         lock.check(store.lock)
@@ -97,7 +104,7 @@ def main() -> None:
                 data_switch.prune(store, keep)
         else:
             before = generation.kept(store)
-            surplus = generation.surplus(store, keep)
+            surplus = generation.surplus(store, keep, replaced)
         left = trash.paths(store)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ousamg.anno.plugins.module_utils import lock
+from ansible_collections.ousamg.anno.plugins.module_utils import generation, lock
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from support_tree import snapshot
 from support_user import NOBODY, as_nobody, world_folder
 
@@ -36,6 +37,29 @@ def test_the_oldest_go(run_module: Run, data: Path) -> None:
     assert [path.name for path in (data.parent / ".data.anno/generations").iterdir()] == ["000010.g10"]
     again = run_module("data_prune", {"data": str(data), "keep": 1})
     assert (again["changed"], again["removed"]) == (False, [])
+
+
+def test_a_dry_run_of_what_replaces_the_live_one_names_what_the_run_removes(run_module: Run, tmp_path: Path) -> None:
+    """Rolled back from v3 to v2, and v4 is deployed: v3 goes. Of what is there now alone it would be v1."""
+    v1, v2, v3, v4 = (f"2026112{day}T031500123Z-5891b5b5" for day in range(1, 5))
+    data = tmp_path / "data"
+
+    def lay(live: str, *former: str) -> None:
+        for number, name in enumerate(former, 1):
+            folder = tmp_path / ".data.anno/generations" / f"{number:06d}.{name}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "sources.json").write_text("{}\n")
+        data.mkdir(exist_ok=True)
+        generation.write_receipt(str(data), {"generation": live}, Ownership(0o664))
+
+    lay(v2, v1, v3)
+    request = {"data": str(data), "keep": 2, "replaced": v2}
+    predicted = run_module("data_prune", request, check=True)
+    assert predicted["removed"] == [v3]
+    assert run_module("data_prune", request)["removed"] == []  # only looks ahead
+    lay(v4, v1, v3, v2)
+    assert run_module("data_prune", request, check=True)["removed"] == [v3]
+    assert run_module("data_prune", request)["removed"] == [v3]
 
 
 def test_all_are_kept(run_module: Run, data: Path) -> None:
