@@ -87,3 +87,4 @@ def test_what_cannot_be_looked_at_is_not_told(store: Store, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "listdir", broken)
     assert trash.left(store) == []
+    trash.empty(store)
