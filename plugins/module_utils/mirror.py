@@ -31,9 +31,7 @@ def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
     Raises NoLinksError where hard links are not to be had, ClosedFolderError, OSError for all else.
     """
     names = set()
-    if not os.access(live, os.R_OK | os.X_OK, effective_ids=True):
-        raise ClosedFolderError(errno.EACCES, os.strerror(errno.EACCES), live)
-    with os.scandir(live) as entries:
+    with _look_into(live) as entries:
         for entry in entries:
             path = f"{below}{entry.name}"
             names.add(entry.name)
@@ -55,6 +53,14 @@ def link_tree(live: str, copy: str, *, keep: set[str], below: str = "") -> None:
         path = f"{below}{name}"
         if name not in names and path not in keep and not _leads_to(path, keep):
             _remove(os.path.join(copy, name))
+
+
+def _look_into(folder: str) -> os._ScandirIterator[str]:
+    try:
+        os.stat(os.path.join(folder, os.curdir))  # to enter it is another right than to list it
+        return os.scandir(folder)
+    except PermissionError as error:
+        raise ClosedFolderError(error.errno, error.strerror, folder) from error
 
 
 def _link(original: str, target: str) -> None:

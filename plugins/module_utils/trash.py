@@ -27,6 +27,13 @@ def paths(store: Store) -> list[str]:
     return sorted(found)
 
 
+def left(store: Store) -> list[str]:
+    """The same for who can do without it: nothing where the state folder cannot be looked into."""
+    with contextlib.suppress(OSError):
+        return paths(store)
+    return []
+
+
 def discard(store: Store, path: str) -> None:
     """Out of the way by one rename, whatever its size; a full disk has room for that.
 
@@ -58,7 +65,7 @@ def find(store: Store, inode: int) -> str | None:
 def empty(store: Store, *discarded: str) -> None:
     """Remove it, or just what was discarded from these paths, as far as this user may."""
     beginnings = tuple(_PREFIX + os.path.basename(path) for path in discarded)
-    for path in paths(store):
+    for path in left(store):
         if not beginnings or os.path.basename(path).startswith(beginnings):
             with contextlib.suppress(OSError):  # tried again by the next run
                 remove_tree(path)

@@ -105,7 +105,7 @@ def main() -> None:
         else:
             before = generation.kept(store)
             surplus = generation.surplus(store, keep, replaced)
-        left = trash.paths(store)
+        left = trash.left(store)
     except (AnnoError, OSError) as error:
         module.fail_json(**failure(error))
     removed = [former.id for former in surplus]

@@ -226,7 +226,7 @@ left:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, trash
+from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, trash, unpack_plan
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 from ansible_collections.ousamg.anno.plugins.module_utils.files import ownership
 
@@ -246,14 +246,14 @@ def main() -> None:
             "keep_generations": {"type": "int", "default": 2},
             "progress": {"type": "path"},
             "validate": {"type": "str", "choices": ["errors", "off"], "default": "errors"},
-            "strategy": {"type": "str", "choices": list(data_unpack.STRATEGIES), "default": data_unpack.AUTO},
+            "strategy": {"type": "str", "choices": list(unpack_plan.STRATEGIES), "default": unpack_plan.AUTO},
         },
         supports_check_mode=True,
     )
     given = module.params
     outcome = None
     try:
-        request = data_unpack.Request(
+        request = unpack_plan.Request(
             src=given["src"],
             data=given["data"],
             ownership=ownership(given["mode"], given["owner"], given["group"]),

@@ -22,9 +22,9 @@ PACKAGES = {"gnomad": "3.0", "seqrepo": "2024-01-01"}
 # The engine as the module runs it; VmHWM is the peak of this process alone, in KiB (proc(5)).
 ENGINE = """
 import sys
-from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack
+from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, unpack_plan
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
-data_unpack.apply(data_unpack.Request(sys.argv[1], sys.argv[2], Ownership(0o774)))
+data_unpack.apply(unpack_plan.Request(sys.argv[1], sys.argv[2], Ownership(0o774)))
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 # Ansible, too, starts a Python for each module.

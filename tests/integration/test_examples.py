@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack
+from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, unpack_plan
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from peers.anno import Anno
 from sandbox import packages, service, sites
@@ -31,7 +31,7 @@ SECRETS = {"ANNO_SUPERVISOR_USERNAME": "username", "ANNO_SUPERVISOR_PASSWORD": "
 
 def deployed(site: Site) -> None:
     """The new data are live, and there is a generation to return to."""
-    request = data_unpack.Request(str(site.archive), str(site.data), Ownership(0o774))
+    request = unpack_plan.Request(str(site.archive), str(site.data), Ownership(0o774))
     data_unpack.apply(request)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, data_unpack, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import data_switch, generation, unpack_plan
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 
 from torture import scene as scenes
@@ -40,7 +40,7 @@ class Variant(NamedTuple):
 
 
 VARIANTS = (
-    Variant(data_switch.EXCHANGE, data_unpack.AUTO, (), frozenset({OLD, NEW})),
+    Variant(data_switch.EXCHANGE, unpack_plan.AUTO, (), frozenset({OLD, NEW})),
     Variant(
         data_switch.RENAMES,
         data_switch.RENAMES,

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 
-from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_unpack, extract
+from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_unpack, extract, unpack_plan
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 
@@ -22,8 +22,8 @@ FAILED = 3
 KEEP = 1
 
 
-def request(archive: str, data: str, *, activate: bool = True, strategy: str = data_unpack.AUTO) -> data_unpack.Request:
-    return data_unpack.Request(
+def request(archive: str, data: str, *, activate: bool = True, strategy: str = unpack_plan.AUTO) -> unpack_plan.Request:
+    return unpack_plan.Request(
         archive, data, Ownership(0o774), activate=activate, strategy=strategy, keep_generations=KEEP
     )
 

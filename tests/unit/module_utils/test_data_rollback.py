@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_unpack, generation
+from ansible_collections.ousamg.anno.plugins.module_utils import data_rollback, data_unpack, generation, unpack_plan
 from ansible_collections.ousamg.anno.plugins.module_utils.data_place import PlaceError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import GenerationError
@@ -23,7 +23,7 @@ def data(tmp_path: Path) -> Path:
     make(tmp_path)
     folder = tsd_instance(tmp_path, "staging").data
     (archive,) = (tsd_root(tmp_path) / "incoming").glob("*.tar")
-    data_unpack.apply(data_unpack.Request(str(archive), str(folder), Ownership(0o774)))
+    data_unpack.apply(unpack_plan.Request(str(archive), str(folder), Ownership(0o774)))
     return folder
 
 

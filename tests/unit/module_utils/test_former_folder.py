@@ -18,10 +18,11 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     data_unpack,
     former_folder,
     generation,
+    next_generation,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.data_switch import PACKAGES
-from ansible_collections.ousamg.anno.plugins.module_utils.data_unpack import AUTO, Request
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
+from ansible_collections.ousamg.anno.plugins.module_utils.unpack_plan import AUTO, Request
 from support_faults import memory_folder, run_and_kill
 from support_tree import contents, snapshot
 
@@ -40,7 +41,7 @@ def top() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on disk after a power cut is not looked at here: no waiting for the disk."""
-    for module in (data_switch, data_unpack):
+    for module in (data_switch, next_generation):
         monkeypatch.setattr(module, "sync_filesystem", lambda path: None)
     monkeypatch.setattr(os, "fsync", lambda fd: None)
 

@@ -132,3 +132,16 @@ def test_where_links_are_not_to_be_had(live: Path, copy: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(mirror.NoLinksError):
         mirror.link_tree(str(live), str(copy), keep=set())
+
+
+def test_a_disk_error_is_no_closed_folder(live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a disk that fails once would change the way of the switch."""
+    (tmp_path / "copy").mkdir()
+
+    def broken(path: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(OSError, match="Input/output error") as error:
+        mirror.link_tree(str(live), str(tmp_path / "copy"), keep=set())
+    assert not isinstance(error.value, mirror.ClosedFolderError)

@@ -74,3 +74,17 @@ def test_only_what_was_discarded_from_there_is_removed(store: Store) -> None:
         roots(f"{store.state}/trash.{name}")
     trash.empty(store, store.next)
     assert trash.paths(store) == [store.state + "/trash.000001.old"]
+
+
+def test_what_cannot_be_looked_at_is_not_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that is live by then is no failure because of it."""
+    place = os.path.join(store.state, "trash.next")
+    os.mkdir(place)
+    assert trash.left(store) == [place]
+
+    def broken(path: str) -> None:
+        raise OSError(5, "Input/output error", path)
+
+    monkeypatch.setattr(os, "listdir", broken)
+    assert trash.left(store) == []
+    trash.empty(store)

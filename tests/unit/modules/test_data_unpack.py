@@ -19,9 +19,10 @@ import pytest
 import support_tar as tar
 from ansible_collections.ousamg.anno.plugins.module_utils import (
     data_switch,
-    data_unpack,
     generation,
     lock,
+    next_generation,
+    unpack_plan,
     vcfanno_config,
 )
 from support_data import ARCHIVE, CLINVAR, FASTA, HGMD, SEQREPO, Site, below, copy_site, replace
@@ -161,7 +162,7 @@ def test_a_second_run_has_nothing_to_do_and_reads_no_archive(
     def read(*_: Any) -> None:
         raise AssertionError("the archive was read")
 
-    monkeypatch.setattr(data_unpack, "inspect_archive", read)
+    monkeypatch.setattr(unpack_plan, "inspect_archive", read)
     second = unpack()
     assert (second["changed"], second["planned"], second["reasons"], second["diff"]) == (False, False, [], [])
     assert second["generation"] == first["generation"]
@@ -255,7 +256,7 @@ def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_: Any) -> None:
         raise AssertionError("the archive's data were read again")
 
-    monkeypatch.setattr(data_unpack, "extract", read)
+    monkeypatch.setattr(next_generation, "extract", read)
 
 
 def test_made_ready_and_then_switched_to(site: Site, unpack: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,9 +394,9 @@ def test_a_mount_point_is_switched_by_packages(site: Site) -> None:
     before = contents(real)
     script = (
         "import json, sys, os\n"
-        "from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, data_rollback\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, data_rollback, unpack_plan\n"
         "from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership\n"
-        "request = data_unpack.Request(sys.argv[1], sys.argv[2], Ownership(0o774))\n"
+        "request = unpack_plan.Request(sys.argv[1], sys.argv[2], Ownership(0o774))\n"
         "told = data_unpack.result(request, *data_unpack.check(request), None)\n"
         "results = [told, *(data_unpack.result(request, *data_unpack.apply(request)) for _ in range(2))]\n"
         "if sys.argv[3] == 'back': data_rollback.apply(sys.argv[2], None, True)\n"
@@ -426,9 +427,9 @@ def test_an_exchange_would_take_along_what_is_mounted_below(site: Site) -> None:
     (site.data / "volume").mkdir()
     script = (
         "import json, os, sys\n"
-        "from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils import data_unpack, unpack_plan\n"
         "from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership\n"
-        "request = data_unpack.Request(sys.argv[1], sys.argv[2], Ownership(0o774))\n"
+        "request = unpack_plan.Request(sys.argv[1], sys.argv[2], Ownership(0o774))\n"
         "foreseen = data_unpack.result(request, *data_unpack.check(request), None)\n"
         "result = data_unpack.result(request, *data_unpack.apply(request))\n"
         "mounted = os.path.ismount(sys.argv[2] + '/volume')\n"
@@ -643,7 +644,7 @@ def test_a_disk_that_is_really_full(site: Site) -> None:
     """The plan asks before; here somebody else takes the room while the archive is unpacked."""
     script = (
         "import os, shutil, sys, json\n"
-        "from ansible_collections.ousamg.anno.plugins.module_utils import data_place, data_unpack\n"
+        "from ansible_collections.ousamg.anno.plugins.module_utils import data_place, data_unpack, unpack_plan\n"
         "from ansible_collections.ousamg.anno.plugins.module_utils.errors import failure\n"
         "from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership\n"
         "from support_tree import snapshot\n"
@@ -652,7 +653,7 @@ def test_a_disk_that_is_really_full(site: Site) -> None:
         "before = snapshot(small)\n"
         "data_place.check_space = lambda *_: None\n"
         "try:\n"
-        "    data_unpack.apply(data_unpack.Request(archive, data, Ownership(0o774)))\n"
+        "    data_unpack.apply(unpack_plan.Request(archive, data, Ownership(0o774)))\n"
         "except OSError as error:\n"
         "    found = failure(error)\n"
         "print(json.dumps([snapshot(small) == before, os.listdir(small), found['found'], found['where']]))\n"
