@@ -192,7 +192,11 @@ def _image_file(facts: ImageFacts, manifest: ReleaseManifest | None, link: str) 
     if facts.size != manifest.image.size:
         found = f"{facts.resolved} has {facts.size} bytes"
         return Line(name, FAILED, evidence, found, f"{manifest.image.size} bytes", "Fetch or copy the image again.")
-    return Line(name, OK, f"{evidence}, as in the manifest")
+    if facts.sha256 != manifest.image.sha256:
+        found = f"{facts.resolved} has the SHA-256 {facts.sha256}"
+        todo = "Fetch or copy the image again, and find out who changed it."
+        return Line(name, FAILED, evidence, found, f"{manifest.image.sha256} ({manifest.version})", todo)
+    return Line(name, OK, f"{evidence} with the manifest's SHA-256")
 
 
 def _image_versions(facts: ImageFacts, manifest: ReleaseManifest | None, link: str) -> Line:

@@ -30,6 +30,8 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_version import AnnoVersion, VersionError
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
+from ansible_collections.ousamg.anno.plugins.module_utils.files import sha256_of
+from ansible_collections.ousamg.anno.plugins.module_utils.image_expect import look_inside
 from ansible_collections.ousamg.anno.plugins.module_utils.manifest_search import list_manifests, read_manifest
 
 # A release without an image (or data) leaves those of the one before live; further back nobody looks.
@@ -76,8 +78,9 @@ class LedgerFacts(NamedTuple):
 
 class ImageFacts(NamedTuple):
     """``target`` is the text of the link (None: no link), ``resolved`` where it leads, ``images`` the real path of the
-    folder of images. ``mode`` and ``size`` are None where there is no such file; ``damage`` says why it is no image.
-    ``versions`` are the tags inside, ``program`` what they were read with (None: this host has none)."""
+    folder of images. ``mode`` and ``size`` are None where there is no such file; ``damage`` says why it is no image,
+    and is None where it is one, which has the digest ``sha256``. ``versions`` are the tags inside, ``program`` what
+    they were read with (None: this host has none)."""
 
     link: str
     target: str | None
@@ -86,6 +89,7 @@ class ImageFacts(NamedTuple):
     mode: int | None
     size: int | None
     damage: Mapping[str, Any] | None
+    sha256: str | None
     program: str | None
     versions: Mapping[str, str] | None
     unread: Mapping[str, Any] | None
@@ -174,20 +178,22 @@ def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, 
 def _image(instance: Instance, executable: str | None) -> ImageFacts:
     link = image_link.inspect_link(instance.image_link)
     images = os.path.realpath(instance.images)
-    facts = ImageFacts(link.path, link.target, link.resolved, images, None, None, None, None, None, None)
+    facts = ImageFacts(link.path, link.target, link.resolved, images, None, None, None, None, None, None, None)
     if link.resolved is None or not os.path.exists(link.resolved):
         return facts
     status = os.stat(link.resolved)
     facts = facts._replace(mode=stat.S_IMODE(status.st_mode), size=status.st_size)
     try:
-        sif.inspect_sif(link.resolved)
+        info = sif.inspect_sif(link.resolved)
+        # Reads all of it, as nothing else tells a changed byte: some seconds for each gigabyte.
+        facts = facts._replace(sha256=sha256_of(link.resolved))
     except (AnnoError, OSError) as error:
         return facts._replace(damage=failure(error))
     program = singularity.find(executable) if executable else None
     if program is None:
         return facts
     try:
-        return facts._replace(program=program, versions=singularity.read_versions(link.resolved, program))
+        return facts._replace(program=program, versions=look_inside(info, program, {}).versions)
     except (AnnoError, OSError) as error:
         return facts._replace(program=program, unread=failure(error))
 

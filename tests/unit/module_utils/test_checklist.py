@@ -70,6 +70,13 @@ def an_image_of_another_size(deployed: Deployed) -> None:
         stream.write(bytes(10))
 
 
+def an_image_with_a_changed_byte(deployed: Deployed) -> None:
+    """In the data of its file system, of the size that it had and still a whole SIF."""
+    content = bytearray(deployed.image.read_bytes())
+    content[-1] ^= 1
+    deployed.image.write_bytes(content)
+
+
 def no_sources(deployed: Deployed) -> None:
     (deployed.data / "sources.json").unlink()
 
@@ -152,6 +159,7 @@ NO_IMAGE = {"image": FAILED, "image permissions": NOT_CHECKED, "image file": NOT
         (an_image_that_not_all_may_read, {"image permissions": FAILED}, ("image permissions", "mode 0770")),
         (a_truncated_image, {"image file": FAILED}, ("image file", "20000")),
         (an_image_of_another_size, {"image file": FAILED}, ("image file", "40970 bytes")),
+        (an_image_with_a_changed_byte, {"image file": FAILED}, ("image file", "has the SHA-256")),
         (
             no_sources,
             {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data": FAILED}

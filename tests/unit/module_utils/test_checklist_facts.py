@@ -48,6 +48,16 @@ def test_the_versions_are_read_with_singularity(deployed: Deployed, tmp_path: Pa
     assert "no squashfs here" in facts["unread"]["found"]
 
 
+def test_an_image_for_another_machine_is_not_run(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "s390x")
+    program = stand_in(tmp_path, f"touch {tmp_path}/was-run")
+    facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
+    assert facts["unread"]["expected"] == "one for s390x"
+    assert not (tmp_path / "was-run").exists()
+
+
 def test_a_part_that_cannot_be_read_hides_nothing_of_the_rest(deployed: Deployed) -> None:
     deployed.data.rename(deployed.data.with_name("elsewhere"))
     facts = deployed.facts()
