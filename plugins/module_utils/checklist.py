@@ -81,7 +81,8 @@ def judge(facts: Mapping[str, Any], manifests: Manifests, mode: int) -> list[Lin
     record = _known(LedgerFacts, facts["ledger"])
     first, release = _release(facts["ledger"], record, manifests)
     lines = [first, *_image(facts["image"], release.image, mode), *_data(facts["data"], release.data, mode)]
-    lines += [_permissions(facts["permissions"], mode), _validated(facts["data"])]
+    lines += [_generation(facts["data"], record, release.data), _permissions(facts["permissions"], mode)]
+    lines.append(_validated(facts["data"]))
     if facts["service"] is not None:
         lines.append(_service(facts["service"], record))
     lines += [_track(found, facts["data"]) for found in facts["tracks"] or []]
@@ -127,6 +128,12 @@ def _release(
         found = f"deployment {record.open['deployment']} has begun {_moment(record.open['time'])} and not ended"
         todo = "Wait until it has ended; if it was killed, run it again."
         return Line(name, FAILED, evidence, found, "no deployment under way", todo), release
+    if record.unwell:
+        # Whether something of it is live is told by the other lines.
+        other, outcome = record.unwell, record.unwell["outcome"]
+        found = f"a deployment of {other['release']} has ended as {outcome} since, {_moment(other['time'])}"
+        todo = "Look at its log; where another line has failed, deploy the release again."
+        return Line(name, WARNING, evidence, found, "no deployment since, or one that was rolled back", todo), release
     if record.damaged:
         found = f"{record.path}: lines that are no entries: {listed([str(number) for number in record.damaged])}"
         return Line(name, WARNING, evidence, found, "a whole record", "Find out who wrote into it."), release
@@ -278,6 +285,26 @@ def _table_problems(facts: DataFacts, manifest: ReleaseManifest) -> tuple[str, l
             problems.append((f"{package.name} uses {_names(used)}", f"{package.name} with {_names(wanted)}"))
         names += wanted or []
     return _names(names), problems
+
+
+def _generation(part: Mapping[str, Any], record: LedgerFacts | None, manifest: ReleaseManifest | None) -> Line:
+    """The data folder is the very one that was switched to, as its receipt tells: versions may be alike. A package of
+    an earlier release may have been replaced on purpose before this one."""
+    name = "data generation"
+    facts: DataFacts | None = _known(DataFacts, part)
+    if facts is None:
+        return _unchecked(name, "the data folder cannot be read")
+    evidence = facts.generation
+    if record and record.generation and facts.generation != record.generation:
+        return Line(name, FAILED, evidence, f"{facts.data} is {evidence}", f"{record.generation}, on record", _DEPLOY)
+    if facts.replaced:
+        found = f"replaced by hand: {listed(facts.replaced)}"
+        ours = manifest is None or any(package.name in facts.replaced for package in manifest.packages)
+        state = FAILED if ours else WARNING
+        return Line(name, state, evidence, found, "packages and entries as they were deployed", _DEPLOY)
+    if record is None or record.generation is None:
+        return _unchecked(name, f"{evidence}; no switch to a generation is on record")
+    return Line(name, OK, f"{evidence}, as on record")
 
 
 def _permissions(part: Mapping[str, Any], mode: int) -> Line:

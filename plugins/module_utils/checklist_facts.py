@@ -13,7 +13,7 @@ import os
 import posixpath
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
@@ -29,8 +29,10 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     vcfanno_config,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_version import AnnoVersion, VersionError
+from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import is_untouched
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
 from ansible_collections.ousamg.anno.plugins.module_utils.files import sha256_of
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import id_of
 from ansible_collections.ousamg.anno.plugins.module_utils.image_expect import look_inside
 from ansible_collections.ousamg.anno.plugins.module_utils.manifest_search import list_manifests, read_manifest
 
@@ -65,11 +67,15 @@ class Tools(NamedTuple):
 
 
 class LedgerFacts(NamedTuple):
-    """``deployments`` are those that ended well, newest last; ``switched`` is the time of the last switch; ``open`` the
-    start of one that has not ended; ``tests`` the tests in this ledger, ``staging`` those of the site's staging."""
+    """``deployments`` are those that ended well, newest last; ``unwell`` is the last end since then that may have left
+    something of another release; ``generation`` what the data were switched to last by one that ended well;
+    ``switched`` is the time of the last switch; ``open`` the start of one that has not ended; ``tests`` the tests in
+    this ledger."""
 
     path: str
     deployments: Sequence[Mapping[str, Any]]
+    unwell: Mapping[str, Any] | None
+    generation: str | None
     switched: str | None
     open: Mapping[str, Any] | None
     damaged: Sequence[int]
@@ -97,9 +103,12 @@ class ImageFacts(NamedTuple):
 
 class DataFacts(NamedTuple):
     """``modes`` of the two lists (None: not there), ``versions`` by package, ``wanted`` the annotation files of each
-    package by ``sources.json``, ``used`` those that ``vcfanno_config.toml`` has; the problems of data_validate."""
+    package by ``sources.json``, ``used`` those that ``vcfanno_config.toml`` has; the problems of data_validate.
+    ``generation`` is the id of what is live, ``replaced`` are the packages that are not those of its receipt."""
 
     data: str
+    generation: str
+    replaced: Sequence[str]
     modes: Mapping[str, int | None]
     versions: Mapping[str, str | None]
     wanted: Mapping[str, Sequence[str]]
@@ -150,15 +159,29 @@ def _part(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def _ledger(path: str) -> LedgerFacts:
     found = ledger.read(path)
     switches = [entry.time for entry in found.entries if entry.event == ledger.SWITCH]
-    ends = [entry.as_dict() for entry in found.entries if entry.event == ledger.END and entry.outcome == "ok"]
+    ends = [entry for entry in found.entries if entry.event == ledger.END]
+    well = [entry for entry in ends if entry.outcome == "ok"]
+    since = ends[ends.index(well[-1]) + 1 :] if well else ends
+    unwell = [entry.as_dict() for entry in since if entry.outcome != "rolled_back"]
     return LedgerFacts(
         path,
-        ends[-_RELEASES:],
+        [entry.as_dict() for entry in well[-_RELEASES:]],
+        unwell[-1] if unwell else None,
+        _generation(found.entries, {entry.deployment for entry in well}),
         switches[-1] if switches else None,
         ledger.unfinished(found.entries),
         found.damaged,
         [entry.as_dict() for entry in found.entries if entry.event == ledger.TEST],
     )
+
+
+def _generation(entries: Sequence[ledger.Entry], well: Set[str]) -> str | None:
+    """What the last of these deployments that switched the data has switched them to; None where that is not said."""
+    for entry in reversed(entries):
+        if entry.event == ledger.SWITCH and entry.what == "data" and entry.deployment in well:
+            generation = entry.after.get("generation") if isinstance(entry.after, dict) else None
+            return generation if isinstance(generation, str) else None
+    return None
 
 
 def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +227,8 @@ def _data(data: str) -> DataFacts:
     for name in (sources_json.FILE_NAME, vcfanno_config.FILE_NAME):
         path = os.path.join(data, name)
         modes[name] = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
-    sources = situation.contents.sources
+    contents = situation.contents
+    sources = contents.sources
     wanted = {
         name: sorted({posixpath.normpath(str(table.get("file"))) for table in source.vcfanno})
         for name, source in sources.items()
@@ -215,6 +239,8 @@ def _data(data: str) -> DataFacts:
     }
     return DataFacts(
         data,
+        id_of(data),
+        [r["name"] or r["destination"] for r in contents.records.values() if not is_untouched(r, contents, data)],
         modes,
         {name: source.version for name, source in sources.items()},
         wanted,
