@@ -411,7 +411,7 @@ def _test(env: str, record: LedgerFacts | None, staging: Mapping[str, Any] | Non
     same = [(where, test) for where, test in tests if test["manifest"] == live["manifest"]]
     # Of a test before this deployment nothing is known here, but that of staging comes before prod's.
     same = [(where, test) for where, test in same if where != env or test["time"] >= live["time"]]
-    todo = "Create a reanalysis in ELLA staging and have the result recorded."
+    todo = "Run test.yml for this site, in staging first: it puts the outcome on record."
     expected = f"a test of {live['release']} that has passed"
     if same:
         where, last = same[-1]
