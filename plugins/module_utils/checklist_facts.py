@@ -35,6 +35,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.files import sha256_of
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import id_of
 from ansible_collections.ousamg.anno.plugins.module_utils.image_expect import look_inside
 from ansible_collections.ousamg.anno.plugins.module_utils.manifest_search import list_manifests, read_manifest
+from ansible_collections.ousamg.anno.plugins.module_utils.problems import printable
 
 # A release without an image (or data) leaves those of the one before live; further back nobody looks.
 _RELEASES = 20
@@ -201,7 +202,9 @@ def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, 
 def _image(instance: Instance, executable: str | None) -> ImageFacts:
     link = image_link.inspect_link(instance.image_link)
     images = os.path.realpath(instance.images)
-    facts = ImageFacts(link.path, link.target, link.resolved, images, None, None, None, None, None, None, None)
+    # Ansible takes no text that is not UTF-8.
+    target, resolved = (printable(path) if path else None for path in (link.target, link.resolved))
+    facts = ImageFacts(link.path, target, resolved, images, None, None, None, None, None, None, None)
     if link.resolved is None or not os.path.exists(link.resolved):
         return facts
     status = os.stat(link.resolved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def test_an_image_for_another_machine_is_not_run(
     facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
     assert facts["unread"]["expected"] == "one for s390x"
     assert not (tmp_path / "was-run").exists()
+
+
+def test_a_link_to_what_is_no_text(deployed: Deployed) -> None:
+    deployed.link.unlink()
+    os.symlink(b"anno-\xff.sif", deployed.link)
+    facts = deployed.facts()["image"]
+    assert facts["target"] == r"anno-\udcff.sif"
+    assert facts["resolved"] == f"{deployed.link.parent}/{facts['target']}"
 
 
 def test_a_part_that_cannot_be_read_hides_nothing_of_the_rest(deployed: Deployed) -> None:
