@@ -84,7 +84,7 @@ def judge(facts: Mapping[str, Any], manifests: Manifests, mode: int) -> list[Lin
     lines += [_generation(facts["data"], record, release.data), _permissions(facts["permissions"], mode)]
     lines.append(_validated(facts["data"]))
     if facts["service"] is not None:
-        lines.append(_service(facts["service"], record))
+        lines.append(_service(facts["service"], record, _known(ImageFacts, facts["image"])))
     lines += [_track(found, facts["data"]) for found in facts["tracks"] or []]
     lines.append(_test(facts["env"], record, facts["staging"]))
     return lines
@@ -346,7 +346,8 @@ def _validated(part: Mapping[str, Any]) -> Line:
     )  # fmt: skip
 
 
-def _service(part: Mapping[str, Any], record: LedgerFacts | None) -> Line:
+def _service(part: Mapping[str, Any], record: LedgerFacts | None, image: ImageFacts | None) -> Line:
+    """The process was started after the last switch on record, and after one of the image that nobody recorded."""
     name = "service"
     facts: ServiceFacts | None = _known(ServiceFacts, part)
     if facts is None:
@@ -369,7 +370,11 @@ def _service(part: Mapping[str, Any], record: LedgerFacts | None) -> Line:
         began = datetime.fromisoformat(switched.replace("Z", "+00:00")).timestamp()
     except ValueError:
         return _unchecked(name, f"{evidence}, which is no time")
-    if facts.start - skew + _SECONDS < began:
+    linked = (image.linked if image else None) or began
+    if linked > began + _SECONDS:
+        evidence += f", link of the image made {_moment(_iso(int(linked)))}"
+    if facts.start - skew + _SECONDS < max(began, linked):
+        switched = _iso(int(max(began, linked)))
         found = f"{facts.program} was started {start}"
         expected = f"a start after the switch of {switched}"
         todo = f"Restart {facts.program}: it still runs what was live before."

@@ -84,14 +84,15 @@ class LedgerFacts(NamedTuple):
 
 
 class ImageFacts(NamedTuple):
-    """``target`` is the text of the link (None: no link), ``resolved`` where it leads, ``images`` the real path of the
-    folder of images. ``mode`` and ``size`` are None where there is no such file; ``damage`` says why it is no image,
-    and is None where it is one, which has the digest ``sha256``. ``versions`` are the tags inside, ``program`` what
-    they were read with (None: this host has none)."""
+    """``target`` is the text of the link (None: no link), ``resolved`` where it leads, ``linked`` when it was made, in
+    seconds since 1970; ``images`` is the real path of the folder of images. ``mode`` and ``size`` are None where there
+    is no such file; ``damage`` says why it is no image, and is None where it is one, which has the digest ``sha256``.
+    ``versions`` are the tags inside, ``program`` what they were read with (None: this host has none)."""
 
     link: str
     target: str | None
     resolved: str | None
+    linked: float | None
     images: str
     mode: int | None
     size: int | None
@@ -204,7 +205,8 @@ def _image(instance: Instance, executable: str | None) -> ImageFacts:
     images = os.path.realpath(instance.images)
     # Ansible takes no text that is not UTF-8.
     target, resolved = (printable(path) if path else None for path in (link.target, link.resolved))
-    facts = ImageFacts(link.path, target, resolved, images, None, None, None, None, None, None, None)
+    linked = os.lstat(link.path).st_mtime if link.target else None
+    facts = ImageFacts(link.path, target, resolved, linked, images, None, None, None, None, None, None, None)
     if link.resolved is None or not os.path.exists(link.resolved):
         return facts
     status = os.stat(link.resolved)

@@ -361,6 +361,7 @@ SWITCHED = 1_767_225_600  # 2026-01-01T00:00:00Z
 def with_service(deployed: Deployed, start: int, now: int = SWITCHED + 100, **changes: Any) -> dict[str, Any]:
     facts = deployed.facts()
     facts["ledger"]["switched"] = "2026-01-01T00:00:00.500Z"
+    facts["image"]["linked"] = SWITCHED + 0.2
     facts["service"] = {
         "url": "http://x", "program": "anno", "statename": "RUNNING", "start": start, "now": now,
         "here": SWITCHED + 100.4,
@@ -384,6 +385,16 @@ def test_the_process_was_started_after_the_switch(deployed: Deployed, start: int
     assert ("clock of Supervisor" in line.evidence) is (abs(now - SWITCHED - 100) > 10)
     if state == FAILED:
         assert "Restart anno" in (line.todo or "")
+
+
+def test_a_link_that_was_made_by_hand_after_the_process_was_started(deployed: Deployed) -> None:
+    facts = with_service(deployed, SWITCHED + 3)
+    facts["image"]["linked"] = SWITCHED + 60.0
+    line = deployed.lines(facts)["service"]
+    assert (line.state, line.expected) == (FAILED, "a start after the switch of 2026-01-01T00:01:00Z")
+    assert "link of the image made 2026-01-01 00:01:00 UTC" in line.evidence
+    facts["image"] = {"error": {"where": "x", "found": "y", "expected": "z", "todo": "Mend it."}}
+    assert deployed.lines(facts)["service"].state == OK
 
 
 def test_a_service_that_does_not_run(deployed: Deployed) -> None:
