@@ -189,9 +189,14 @@ def _generation(entries: Sequence[ledger.Entry], well: Set[str]) -> str | None:
 def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, Any]:
     """The texts of the manifests of the releases on record, by release; None for one that has none."""
     found: dict[str, Any] = {}
-    for name in {str(end["release"]) for end in record.get("deployments", [])}:
+    names = {str(end["release"]) for end in record.get("deployments", [])}
+    try:
+        shelf = list_manifests(releases)
+    except OSError as error:
+        return {name: {"error": failure(error)} for name in names}
+    for name in names:
         try:
-            manifest = read_manifest(list_manifests(releases), AnnoVersion.parse(name))
+            manifest = read_manifest(shelf, AnnoVersion.parse(name))
             found[name] = {"path": manifest.path, "text": manifest.text} if manifest else None
         except VersionError:
             found[name] = None

@@ -38,6 +38,16 @@ def test_the_manifests_of_the_releases_on_record(deployed: Deployed) -> None:
     assert found["v3.1.0a"]["text"] == (deployed.images / "v3.1.0a.yml").read_text()
 
 
+def test_a_folder_of_manifests_that_is_none_is_told_for_each_release(deployed: Deployed) -> None:
+    instance = checklist_facts.Instance(
+        "staging", str(deployed.data), str(deployed.link), str(deployed.images), str(deployed.ledger),
+        [str(deployed.image)], None, None,
+    )  # fmt: skip
+    found = checklist_facts.inspect(instance, None, TOOLS)["manifests"]
+    assert set(found) == {"v3.1.0"}
+    assert found["v3.1.0"]["error"]["where"] == str(deployed.image)
+
+
 def test_the_versions_are_read_with_singularity(deployed: Deployed, tmp_path: Path) -> None:
     program = answering(tmp_path, '{"tag": "v2.7.0"}', "v3.1.0")
     facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
