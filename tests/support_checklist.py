@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from ansible_collections.ousamg.anno.plugins.module_utils import checklist, checklist_facts, ledger
+from ansible_collections.ousamg.anno.plugins.module_utils import checklist, checklist_facts, ledger, sources_json
+from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import ready_digest, source_digest
+from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import write_receipt
 from ansible_collections.ousamg.anno.plugins.module_utils.release_manifest import load
 from sandbox import sites
 
@@ -72,7 +76,7 @@ class Deployed(NamedTuple):
             "image": {
                 "file": self.image.name,
                 "size": self.image.stat().st_size,
-                "sha256": 64 * "0",
+                "sha256": hashlib.sha256(self.image.read_bytes()).hexdigest(),
                 "versions": {"ella_anno": "v2.7.0", "anno_targets": sites.LIVE},
             },
             "tracks": [],
@@ -83,6 +87,19 @@ class Deployed(NamedTuple):
         path.write_text(yaml.safe_dump(content))
         return load(path.read_text(), str(path)).digest
 
+    def write_receipt(self, generation: str) -> str:
+        """As the engine writes it with a switch, of one package. Returns the id of the generation."""
+        name, destination = "clinvar", "variantDBs/clinvar"
+        source = sources_json.parse((self.data / sources_json.FILE_NAME).read_text(), sources_json.FILE_NAME)[name]
+        stamp = {"path": "data.tar", "size": 1, "mtime_ns": 1, "sha256": 64 * "0", "destinations": [destination]}
+        record = {
+            "name": name, "destination": destination, "version": source.version, "timestamp": source.timestamp,
+            "source": source_digest(source), "ready": ready_digest(str(self.data / destination)), "archive": stamp,
+        }  # fmt: skip
+        receipt = {"generation": generation, "packages": [record], "archive": stamp}
+        write_receipt(str(self.data), receipt, Ownership(0o774))
+        return generation
+
     def record(self, *entries: dict[str, Any], version: str = sites.LIVE, digest: str, deployment: str = "one") -> None:
         words = {"site": "TSD", "env": self.env, "release": version, "manifest": digest, "by": "kim"}
         request = ledger.Request(deployment, entries, **words)
@@ -91,7 +108,9 @@ class Deployed(NamedTuple):
     def deploy(self, version: str = sites.LIVE, **changes: Any) -> str:
         """Write the manifest and the record of its deployment, without a test. Returns the digest."""
         digest = self.write_manifest(version, **changes)
-        words = [{"event": "start"}, {"event": "switch", "what": "data"}, {"event": "end", "outcome": "ok"}]
+        after = {"generation": self.write_receipt(f"{version}-1")}
+        words = [{"event": "start"}, {"event": "switch", "what": "data", "after": after}]
+        words.append({"event": "end", "outcome": "ok"})
         self.record(*words, version=version, digest=digest, deployment=version)
         return digest
 

@@ -81,9 +81,10 @@ def judge(facts: Mapping[str, Any], manifests: Manifests, mode: int) -> list[Lin
     record = _known(LedgerFacts, facts["ledger"])
     first, release = _release(facts["ledger"], record, manifests)
     lines = [first, *_image(facts["image"], release.image, mode), *_data(facts["data"], release.data, mode)]
-    lines += [_permissions(facts["permissions"], mode), _validated(facts["data"])]
+    lines += [_generation(facts["data"], record, release.data), _permissions(facts["permissions"], mode)]
+    lines.append(_validated(facts["data"]))
     if facts["service"] is not None:
-        lines.append(_service(facts["service"], record))
+        lines.append(_service(facts["service"], record, _known(ImageFacts, facts["image"])))
     lines += [_track(found, facts["data"]) for found in facts["tracks"] or []]
     lines.append(_test(facts["env"], record, facts["staging"]))
     return lines
@@ -127,6 +128,12 @@ def _release(
         found = f"deployment {record.open['deployment']} has begun {_moment(record.open['time'])} and not ended"
         todo = "Wait until it has ended; if it was killed, run it again."
         return Line(name, FAILED, evidence, found, "no deployment under way", todo), release
+    if record.unwell:
+        # Whether something of it is live is told by the other lines.
+        other, outcome = record.unwell, record.unwell["outcome"]
+        found = f"a deployment of {other['release']} has ended as {outcome} since, {_moment(other['time'])}"
+        todo = "Look at its log; where another line has failed, deploy the release again."
+        return Line(name, WARNING, evidence, found, "no deployment since, or one that was rolled back", todo), release
     if record.damaged:
         found = f"{record.path}: lines that are no entries: {listed([str(number) for number in record.damaged])}"
         return Line(name, WARNING, evidence, found, "a whole record", "Find out who wrote into it."), release
@@ -192,7 +199,11 @@ def _image_file(facts: ImageFacts, manifest: ReleaseManifest | None, link: str) 
     if facts.size != manifest.image.size:
         found = f"{facts.resolved} has {facts.size} bytes"
         return Line(name, FAILED, evidence, found, f"{manifest.image.size} bytes", "Fetch or copy the image again.")
-    return Line(name, OK, f"{evidence}, as in the manifest")
+    if facts.sha256 != manifest.image.sha256:
+        found = f"{facts.resolved} has the SHA-256 {facts.sha256}"
+        todo = "Fetch or copy the image again, and find out who changed it."
+        return Line(name, FAILED, evidence, found, f"{manifest.image.sha256} ({manifest.version})", todo)
+    return Line(name, OK, f"{evidence} with the manifest's SHA-256")
 
 
 def _image_versions(facts: ImageFacts, manifest: ReleaseManifest | None, link: str) -> Line:
@@ -276,6 +287,26 @@ def _table_problems(facts: DataFacts, manifest: ReleaseManifest) -> tuple[str, l
     return _names(names), problems
 
 
+def _generation(part: Mapping[str, Any], record: LedgerFacts | None, manifest: ReleaseManifest | None) -> Line:
+    """The data folder is the very one that was switched to, as its receipt tells: versions may be alike. A package of
+    an earlier release may have been replaced on purpose before this one."""
+    name = "data generation"
+    facts: DataFacts | None = _known(DataFacts, part)
+    if facts is None:
+        return _unchecked(name, "the data folder cannot be read")
+    evidence = facts.generation
+    if record and record.generation and facts.generation != record.generation:
+        return Line(name, FAILED, evidence, f"{facts.data} is {evidence}", f"{record.generation}, on record", _DEPLOY)
+    if facts.replaced:
+        found = f"replaced by hand: {listed(facts.replaced)}"
+        ours = manifest is None or any(package.name in facts.replaced for package in manifest.packages)
+        state = FAILED if ours else WARNING
+        return Line(name, state, evidence, found, "packages and entries as they were deployed", _DEPLOY)
+    if record is None or record.generation is None:
+        return _unchecked(name, f"{evidence}; no switch to a generation is on record")
+    return Line(name, OK, f"{evidence}, as on record")
+
+
 def _permissions(part: Mapping[str, Any], mode: int) -> Line:
     name = "data permissions"
     if "error" in part:
@@ -315,7 +346,8 @@ def _validated(part: Mapping[str, Any]) -> Line:
     )  # fmt: skip
 
 
-def _service(part: Mapping[str, Any], record: LedgerFacts | None) -> Line:
+def _service(part: Mapping[str, Any], record: LedgerFacts | None, image: ImageFacts | None) -> Line:
+    """The process was started after the last switch on record, and after one of the image that nobody recorded."""
     name = "service"
     facts: ServiceFacts | None = _known(ServiceFacts, part)
     if facts is None:
@@ -338,7 +370,11 @@ def _service(part: Mapping[str, Any], record: LedgerFacts | None) -> Line:
         began = datetime.fromisoformat(switched.replace("Z", "+00:00")).timestamp()
     except ValueError:
         return _unchecked(name, f"{evidence}, which is no time")
-    if facts.start - skew + _SECONDS < began:
+    linked = (image.linked if image else None) or began
+    if linked > began + _SECONDS:
+        evidence += f", link of the image made {_moment(_iso(int(linked)))}"
+    if facts.start - skew + _SECONDS < max(began, linked):
+        switched = _iso(int(max(began, linked)))
         found = f"{facts.program} was started {start}"
         expected = f"a start after the switch of {switched}"
         todo = f"Restart {facts.program}: it still runs what was live before."
@@ -380,7 +416,7 @@ def _test(env: str, record: LedgerFacts | None, staging: Mapping[str, Any] | Non
     same = [(where, test) for where, test in tests if test["manifest"] == live["manifest"]]
     # Of a test before this deployment nothing is known here, but that of staging comes before prod's.
     same = [(where, test) for where, test in same if where != env or test["time"] >= live["time"]]
-    todo = "Create a reanalysis in ELLA staging and have the result recorded."
+    todo = "Run test.yml for this site, in staging first: it puts the outcome on record."
     expected = f"a test of {live['release']} that has passed"
     if same:
         where, last = same[-1]

@@ -13,7 +13,7 @@ import os
 import posixpath
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
@@ -29,8 +29,13 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
     vcfanno_config,
 )
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_version import AnnoVersion, VersionError
+from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import is_untouched
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError, failure
+from ansible_collections.ousamg.anno.plugins.module_utils.files import sha256_of
+from ansible_collections.ousamg.anno.plugins.module_utils.generation import id_of
+from ansible_collections.ousamg.anno.plugins.module_utils.image_expect import look_inside
 from ansible_collections.ousamg.anno.plugins.module_utils.manifest_search import list_manifests, read_manifest
+from ansible_collections.ousamg.anno.plugins.module_utils.problems import printable
 
 # A release without an image (or data) leaves those of the one before live; further back nobody looks.
 _RELEASES = 20
@@ -63,11 +68,15 @@ class Tools(NamedTuple):
 
 
 class LedgerFacts(NamedTuple):
-    """``deployments`` are those that ended well, newest last; ``switched`` is the time of the last switch; ``open`` the
-    start of one that has not ended; ``tests`` the tests in this ledger, ``staging`` those of the site's staging."""
+    """``deployments`` are those that ended well, newest last; ``unwell`` is the last end since then that may have left
+    something of another release; ``generation`` what the data were switched to last by one that ended well;
+    ``switched`` is the time of the last switch; ``open`` the start of one that has not ended; ``tests`` the tests in
+    this ledger."""
 
     path: str
     deployments: Sequence[Mapping[str, Any]]
+    unwell: Mapping[str, Any] | None
+    generation: str | None
     switched: str | None
     open: Mapping[str, Any] | None
     damaged: Sequence[int]
@@ -75,17 +84,20 @@ class LedgerFacts(NamedTuple):
 
 
 class ImageFacts(NamedTuple):
-    """``target`` is the text of the link (None: no link), ``resolved`` where it leads, ``images`` the real path of the
-    folder of images. ``mode`` and ``size`` are None where there is no such file; ``damage`` says why it is no image.
+    """``target`` is the text of the link (None: no link), ``resolved`` where it leads, ``linked`` when it was made, in
+    seconds since 1970; ``images`` is the real path of the folder of images. ``mode`` and ``size`` are None where there
+    is no such file; ``damage`` says why it is no image, and is None where it is one, which has the digest ``sha256``.
     ``versions`` are the tags inside, ``program`` what they were read with (None: this host has none)."""
 
     link: str
     target: str | None
     resolved: str | None
+    linked: float | None
     images: str
     mode: int | None
     size: int | None
     damage: Mapping[str, Any] | None
+    sha256: str | None
     program: str | None
     versions: Mapping[str, str] | None
     unread: Mapping[str, Any] | None
@@ -93,9 +105,12 @@ class ImageFacts(NamedTuple):
 
 class DataFacts(NamedTuple):
     """``modes`` of the two lists (None: not there), ``versions`` by package, ``wanted`` the annotation files of each
-    package by ``sources.json``, ``used`` those that ``vcfanno_config.toml`` has; the problems of data_validate."""
+    package by ``sources.json``, ``used`` those that ``vcfanno_config.toml`` has; the problems of data_validate.
+    ``generation`` is the id of what is live, ``replaced`` are the packages that are not those of its receipt."""
 
     data: str
+    generation: str
+    replaced: Sequence[str]
     modes: Mapping[str, int | None]
     versions: Mapping[str, str | None]
     wanted: Mapping[str, Sequence[str]]
@@ -146,10 +161,15 @@ def _part(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def _ledger(path: str) -> LedgerFacts:
     found = ledger.read(path)
     switches = [entry.time for entry in found.entries if entry.event == ledger.SWITCH]
-    ends = [entry.as_dict() for entry in found.entries if entry.event == ledger.END and entry.outcome == "ok"]
+    ends = [entry for entry in found.entries if entry.event == ledger.END]
+    well = [entry for entry in ends if entry.outcome == "ok"]
+    since = ends[ends.index(well[-1]) + 1 :] if well else ends
+    unwell = [entry.as_dict() for entry in since if entry.outcome != "rolled_back"]
     return LedgerFacts(
         path,
-        ends[-_RELEASES:],
+        [entry.as_dict() for entry in well[-_RELEASES:]],
+        unwell[-1] if unwell else None,
+        _generation(found.entries, {entry.deployment for entry in well}),
         switches[-1] if switches else None,
         ledger.unfinished(found.entries),
         found.damaged,
@@ -157,12 +177,26 @@ def _ledger(path: str) -> LedgerFacts:
     )
 
 
+def _generation(entries: Sequence[ledger.Entry], well: Set[str]) -> str | None:
+    """What the last of these deployments that switched the data has switched them to; None where that is not said."""
+    for entry in reversed(entries):
+        if entry.event == ledger.SWITCH and entry.what == "data" and entry.deployment in well:
+            generation = entry.after.get("generation") if isinstance(entry.after, dict) else None
+            return generation if isinstance(generation, str) else None
+    return None
+
+
 def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, Any]:
     """The texts of the manifests of the releases on record, by release; None for one that has none."""
     found: dict[str, Any] = {}
-    for name in {str(end["release"]) for end in record.get("deployments", [])}:
+    names = {str(end["release"]) for end in record.get("deployments", [])}
+    try:
+        shelf = list_manifests(releases)
+    except OSError as error:
+        return {name: {"error": failure(error)} for name in names}
+    for name in names:
         try:
-            manifest = read_manifest(list_manifests(releases), AnnoVersion.parse(name))
+            manifest = read_manifest(shelf, AnnoVersion.parse(name))
             found[name] = {"path": manifest.path, "text": manifest.text} if manifest else None
         except VersionError:
             found[name] = None
@@ -174,20 +208,25 @@ def _manifests(releases: Sequence[str], record: Mapping[str, Any]) -> dict[str, 
 def _image(instance: Instance, executable: str | None) -> ImageFacts:
     link = image_link.inspect_link(instance.image_link)
     images = os.path.realpath(instance.images)
-    facts = ImageFacts(link.path, link.target, link.resolved, images, None, None, None, None, None, None)
+    # Ansible takes no text that is not UTF-8.
+    target, resolved = (printable(path) if path else None for path in (link.target, link.resolved))
+    linked = os.lstat(link.path).st_mtime if link.target else None
+    facts = ImageFacts(link.path, target, resolved, linked, images, None, None, None, None, None, None, None)
     if link.resolved is None or not os.path.exists(link.resolved):
         return facts
     status = os.stat(link.resolved)
     facts = facts._replace(mode=stat.S_IMODE(status.st_mode), size=status.st_size)
     try:
-        sif.inspect_sif(link.resolved)
+        info = sif.inspect_sif(link.resolved)
+        # Reads all of it, as nothing else tells a changed byte: some seconds for each gigabyte.
+        facts = facts._replace(sha256=sha256_of(link.resolved))
     except (AnnoError, OSError) as error:
         return facts._replace(damage=failure(error))
     program = singularity.find(executable) if executable else None
     if program is None:
         return facts
     try:
-        return facts._replace(program=program, versions=singularity.read_versions(link.resolved, program))
+        return facts._replace(program=program, versions=look_inside(info, program, {}).versions)
     except (AnnoError, OSError) as error:
         return facts._replace(program=program, unread=failure(error))
 
@@ -198,7 +237,8 @@ def _data(data: str) -> DataFacts:
     for name in (sources_json.FILE_NAME, vcfanno_config.FILE_NAME):
         path = os.path.join(data, name)
         modes[name] = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
-    sources = situation.contents.sources
+    contents = situation.contents
+    sources = contents.sources
     wanted = {
         name: sorted({posixpath.normpath(str(table.get("file"))) for table in source.vcfanno})
         for name, source in sources.items()
@@ -209,6 +249,8 @@ def _data(data: str) -> DataFacts:
     }
     return DataFacts(
         data,
+        id_of(data),
+        [r["name"] or r["destination"] for r in contents.records.values() if not is_untouched(r, contents, data)],
         modes,
         {name: source.version for name, source in sources.items()},
         wanted,

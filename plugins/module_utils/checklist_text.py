@@ -38,8 +38,10 @@ def table(sites: Sequence[Mapping[str, Any]]) -> str:
         if lines is None:
             text += _wrapped(f"{'found':<12}", problem)
         for line in lines or ():
-            shown = (line["line"], _WORDS[line["state"]], _shortened(line["evidence"], room))
-            text.append(_joined(shown, widths))
+            # All of it: the reason why a line was not checked may be its last words.
+            first, *more = _pieces(line["evidence"], room)
+            text.append(_joined((line["line"], _WORDS[line["state"]], first), widths))
+            text += [_joined(("", "", piece), widths) for piece in more]
             for key, label in _DETAILS:
                 if line.get(key):
                     text += _wrapped(f"{label:<12}", str(line[key]))
@@ -81,17 +83,15 @@ def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*padded, *cells[len(widths) :]]).rstrip()
 
 
-def _shortened(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
 def _wrapped(label: str, text: str) -> list[str]:
-    first = " " * 4 + label
-    further = " " * len(first)
-    # A path is never cut in two: somebody will want to copy it.
-    return textwrap.wrap(
-        text, _WIDTH, initial_indent=first, subsequent_indent=further, break_on_hyphens=False, break_long_words=False
-    )
+    indent = " " * 4
+    first, *more = _pieces(text, _WIDTH - len(indent) - len(label))
+    return [f"{indent}{label}{first}", *(f"{indent}{'':<{len(label)}}{piece}" for piece in more)]
+
+
+def _pieces(text: str, room: int) -> list[str]:
+    """A text over several rows; a path is never cut in two: somebody will want to copy it."""
+    return textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def _item(line: Mapping[str, Any]) -> str:

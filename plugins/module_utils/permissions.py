@@ -16,6 +16,7 @@ import stat
 from typing import NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership
+from ansible_collections.ousamg.anno.plugins.module_utils.problems import printable
 
 SHOWN = 5
 _OWN = ".anno"  # how the engine's own names in a data folder begin; their modes are its business
@@ -24,7 +25,8 @@ _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class Finding(NamedTuple):
-    """A file or folder, by its path below the data folder ('.': itself), that has ``mode`` and not ``wanted``."""
+    """A file or folder, by its path below the data folder ('.': itself; made printable), that has ``mode`` and not
+    ``wanted``."""
 
     path: str
     mode: int
@@ -90,7 +92,7 @@ class _Walk:
             except OSError as error:
                 self._closed += 1
                 if self._closed <= self._shown:
-                    self._closed_first.append(f"{folder.path or '.'} ({error.strerror or error})")
+                    self._closed_first.append(printable(f"{folder.path or '.'} ({error.strerror or error})"))
 
     def result(self) -> Permissions:
         return Permissions(
@@ -126,7 +128,7 @@ class _Walk:
         mode = stat.S_IMODE(status.st_mode)
         if mode & self._bits != self._bits:
             wanted = mode | (self._wanted.folder_mode if is_folder else self._wanted.mode)
-            self._tell(Finding(path or ".", mode, wanted), name, within, status)
+            self._tell(Finding(printable(path or "."), mode, wanted), name, within, status)
         if is_folder:
             self._waiting.append(_Folder(path, status.st_dev, status.st_ino))
 

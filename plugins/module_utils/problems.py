@@ -101,10 +101,10 @@ class ProblemError(AnnoError):
 
 def problem(code: str, path: str, found: str, expected: str, todo: str) -> Problem:
     """A problem in the words of an AnnoError: two clauses and a sentence."""
-    return Problem(_shown(path), code, _shown(f"{found}. Expected: {expected}. What to do: {todo}"))
+    return Problem(printable(path), code, printable(f"{found}. Expected: {expected}. What to do: {todo}"))
 
 
-def _shown(text: str) -> str:
+def printable(text: str) -> str:
     """Names of files may hold control characters, and bytes that are no text."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 

@@ -10,6 +10,7 @@ expressions that are matched from the beginning against ``STATIC/<file name>``, 
 
 from __future__ import annotations
 
+import filecmp
 import fnmatch
 import json
 import os
@@ -45,8 +46,9 @@ class Place(NamedTuple):
 
 class Track(NamedTuple):
     """What was found. ``source`` is the name of the live file (None: no such package, or not one file), of which
-    ``size`` is the size in bytes; ``file`` and ``tbi`` are None where they lead to nothing. ``config`` is the file
-    that ``description`` is from, ``error`` why there is none."""
+    ``size`` is the size in bytes; ``file`` and ``tbi`` are None where they lead to nothing; ``same_index``: the index
+    has the bytes of the live file's. ``config`` is the file that ``description`` is from, ``error`` why there is none.
+    """
 
     name: str
     package: str
@@ -56,6 +58,7 @@ class Track(NamedTuple):
     size: int | None
     file: Place | None
     tbi: Place | None
+    same_index: bool
     config: str | None
     description: str | None
     error: str | None
@@ -76,7 +79,8 @@ def inspect(
         link = os.path.join(tracks, f"{row['name']}-current.vcf.gz")
         source = sources.get(row["package"])
         names = fnmatch.filter(source.files, f"*/{row['file']}") if source else []
-        live = _place(os.path.join(data, names[0])) if len(names) == 1 else None
+        path = os.path.join(data, names[0]) if len(names) == 1 else None
+        live = _place(path) if path else None
         description, problem = None, error
         if rules is not None:
             try:
@@ -85,8 +89,9 @@ def inspect(
                 problem = f"{config}: {wrong.pattern!r} is no regular expression ({wrong})"
         track = Track(
             row["name"], row["package"], link, source.version if source else None,
-            os.path.basename(names[0]) if len(names) == 1 else None, live.size if live else None,
-            _place(link), _place(f"{link}.tbi"), config, description, problem,
+            os.path.basename(path) if path else None, live.size if live else None,
+            _place(link), _place(f"{link}.tbi"), bool(path and _same(f"{path}.tbi", f"{link}.tbi")),
+            config, description, problem,
         )  # fmt: skip
         found.append(track)
     return found
@@ -117,6 +122,8 @@ def problems(track: Track) -> list[tuple[str, str]]:
         wrong.append((f"{name}.tbi leads to {track.tbi.name}", f"{expected}.tbi"))
     elif track.file and track.tbi.mtime_ns < track.file.mtime_ns:
         wrong.append((f"{track.tbi.name} is older than its file", "an index that was made after its file"))
+    elif not track.same_index:
+        wrong.append((f"{track.tbi.name} is another index than that in the data folder", "the one of its file"))
     if track.error:
         wrong.append((track.error, "ELLA's configuration of tracks"))
     elif track.description is None:
@@ -124,8 +131,6 @@ def problems(track: Track) -> list[tuple[str, str]]:
     elif not names_version(track.description, track.version or ""):
         wrong.append((f"the description is {track.description!r}", f"one with {track.version}"))
     return wrong
-
-
 
 
 def names_version(text: str, version: str) -> bool:
@@ -153,6 +158,14 @@ def _rules(path: str) -> Mapping[str, Any]:
     if not isinstance(rules, dict):
         raise TrackError(path, "is no JSON object", "ELLA's configuration of tracks", "Mend the file.")
     return rules
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two indexes have the same bytes; they hold where the records lie, so it is that of the same file."""
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
 
 
 def _place(path: str) -> Place | None:

@@ -151,6 +151,7 @@ _TRACK = {
     "file": {"type": "str", "default": "*"},
 }
 _PATHS = ("data", "image_link", "ledger")
+_SERVICE = ("url", "program")
 
 
 def main() -> None:
@@ -175,15 +176,20 @@ def main() -> None:
     except AnnoError as error:
         module.fail_json(**failure(error))
     tools = checklist_facts.Tools(p["username"], p["password"], p["singularity"], mode, p["tracks"])
-    staging = p["instances"].get("staging", {}).get("ledger")
-    for env in p["envs"] or p["instances"]:
-        known = p["instances"].get(env, {})
+    instances = {env: known if isinstance(known, dict) else {} for env, known in p["instances"].items()}
+    staging = instances.get("staging", {}).get("ledger")
+    for env in p["envs"] or instances:
+        known = instances.get(env, {})
         missing = [key for key in _PATHS if not isinstance(known.get(key), str)]
+        service = known.get("supervisor")
+        if service:
+            given = service if isinstance(service, dict) else {}
+            missing += [f"supervisor.{key}" for key in _SERVICE if not isinstance(given.get(key), str)]
         if missing:
             module.fail_json(msg=f"instances.{env}: {', '.join(missing)} is missing. What to do: add it.")
         instance = checklist_facts.Instance(
             env, known["data"], known["image_link"], p["images"] or os.path.dirname(known["image_link"]),
-            known["ledger"], p["releases"], known.get("supervisor"), known.get("ella_tracks"),
+            known["ledger"], p["releases"], service, known.get("ella_tracks"),
         )  # fmt: skip
         found.append(checklist_facts.inspect(instance, staging if env != "staging" else None, tools))
     # The action plugin judges this on the controller.

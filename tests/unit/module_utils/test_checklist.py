@@ -27,8 +27,8 @@ def test_a_deployed_and_tested_instance_is_all_ok(deployed: Deployed) -> None:
     assert deployed.not_ok() == {}
     assert list(lines) == [
         "release", "image", "image permissions", "image file", "image versions", "sources.json",
-        "vcfanno_config.toml", "data permissions", "data", "track clinvar", "track hgmd", "track gnomad.exomes",
-        "track gnomad.genomes", "minimal test",
+        "vcfanno_config.toml", "data generation", "data permissions", "data", "track clinvar", "track hgmd",
+        "track gnomad.exomes", "track gnomad.genomes", "minimal test",
     ]  # fmt: skip
     assert all(line.evidence for line in lines.values())
     assert lines["release"].evidence.startswith("v3.1.0, deployed 20")
@@ -70,6 +70,13 @@ def an_image_of_another_size(deployed: Deployed) -> None:
         stream.write(bytes(10))
 
 
+def an_image_with_a_changed_byte(deployed: Deployed) -> None:
+    """In the data of its file system, of the size that it had and still a whole SIF."""
+    content = bytearray(deployed.image.read_bytes())
+    content[-1] ^= 1
+    deployed.image.write_bytes(content)
+
+
 def no_sources(deployed: Deployed) -> None:
     (deployed.data / "sources.json").unlink()
 
@@ -95,6 +102,24 @@ def a_table_that_was_removed(deployed: Deployed) -> None:
     path = deployed.data / "vcfanno_config.toml"
     tables = path.read_text().split("[[annotation]]")
     path.write_text("[[annotation]]".join(part for part in tables if "clinvar_" not in part))
+
+
+def a_package_that_lost_its_tables(deployed: Deployed) -> None:
+    """In both lists, so that they agree: nothing is annotated from it, and data_validate has no more than a doubt."""
+    a_table_that_was_removed(deployed)
+    path = deployed.data / "sources.json"
+    sources = json.loads(path.read_text())
+    del sources["clinvar"]["vcfanno"]
+    path.write_text(json.dumps(sources))
+
+
+def another_generation(deployed: Deployed) -> None:
+    """Of packages of the same versions, as after data_rollback or data_unpack by hand."""
+    deployed.write_receipt("another-1")
+
+
+def no_receipt(deployed: Deployed) -> None:
+    (deployed.data / ".anno-receipt.json").unlink()
 
 
 def a_tight_file(deployed: Deployed) -> None:
@@ -152,21 +177,25 @@ NO_IMAGE = {"image": FAILED, "image permissions": NOT_CHECKED, "image file": NOT
         (an_image_that_not_all_may_read, {"image permissions": FAILED}, ("image permissions", "mode 0770")),
         (a_truncated_image, {"image file": FAILED}, ("image file", "20000")),
         (an_image_of_another_size, {"image file": FAILED}, ("image file", "40970 bytes")),
+        (an_image_with_a_changed_byte, {"image file": FAILED}, ("image file", "has the SHA-256")),
         (
             no_sources,
-            {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data": FAILED}
+            {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data generation": FAILED, "data": FAILED}
             | dict.fromkeys([f"track {track}" for track in sites.TRACKS], NOT_CHECKED),
             ("sources.json", "there is no such file"),
         ),
         (
             sources_that_are_no_json,
-            {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data": FAILED}
+            {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data generation": FAILED, "data": FAILED}
             | dict.fromkeys([f"track {track}" for track in sites.TRACKS], NOT_CHECKED),
             ("sources.json", "JSON"),
         ),
         (
             a_source_of_another_version,
-            {"sources.json": FAILED, "vcfanno_config.toml": FAILED, "data": FAILED, "track clinvar": FAILED},
+            {
+                "sources.json": FAILED, "vcfanno_config.toml": FAILED, "data generation": FAILED, "data": FAILED,
+                "track clinvar": FAILED,
+            },
             ("sources.json", "clinvar 20230404"),
         ),
         (a_tight_list, {"sources.json": FAILED, "data permissions": FAILED}, ("sources.json", "mode 0664")),
@@ -180,6 +209,13 @@ NO_IMAGE = {"image": FAILED, "image permissions": NOT_CHECKED, "image file": NOT
             {"vcfanno_config.toml": FAILED, "data": FAILED},
             ("vcfanno_config.toml", "clinvar uses no file"),
         ),
+        (
+            a_package_that_lost_its_tables,
+            {"data generation": FAILED, "track clinvar": FAILED},
+            ("data generation", "replaced by hand: clinvar"),
+        ),
+        (another_generation, {"data generation": FAILED}, ("data generation", "is another-1")),
+        (no_receipt, {"data generation": FAILED}, ("data generation", "is adopted-")),
         (a_tight_file, {"data permissions": FAILED}, ("data permissions", "variantDBs/clinvar/README.md 0600")),
         (an_older_index, {"data": FAILED}, ("data", "index-old")),
         (a_track_of_another_version, {"track clinvar": FAILED}, ("track clinvar", "clinvar_20230404.vcf.gz")),
@@ -200,15 +236,50 @@ def test_what_is_wrong_fails_its_line_alone(
     assert line.expected and line.todo
 
 
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("rolled_back", {}), ("partial", {"release": WARNING}), ("failed", {"release": WARNING})]
+)
+def test_a_later_deployment_that_did_not_end_well(deployed: Deployed, outcome: str, state: dict[str, str]) -> None:
+    words = [{"event": "start"}, {"event": "end", "outcome": outcome}]
+    deployed.record(*words, version="v3.2.0", digest=64 * "a", deployment="two")
+    # That it was rolled back says nothing of the one before it.
+    back = [{"event": "start"}, {"event": "end", "outcome": "rolled_back"}]
+    deployed.record(*back, version="v3.2.0", digest=64 * "a", deployment="three")
+    assert deployed.not_ok() == state
+    if state:
+        assert f"a deployment of v3.2.0 has ended as {outcome}" in (deployed.lines()["release"].found or "")
+
+
+def test_a_package_of_an_earlier_release_may_have_been_replaced(deployed: Deployed) -> None:
+    facts = deployed.facts()
+    facts["data"]["replaced"] = ["vep"]
+    line = deployed.lines(facts)["data generation"]
+    assert (line.state, line.found) == (WARNING, "replaced by hand: vep")
+
+
+def test_only_a_deployment_that_ended_well_tells_the_generation(deployed: Deployed) -> None:
+    switch = {"event": "switch", "what": "data", "after": {"generation": "v3.2.0-1"}}
+    words = [{"event": "start"}, switch, {"event": "end", "outcome": "rolled_back"}]
+    deployed.record(*words, version="v3.2.0", digest=64 * "a", deployment="two")
+    assert deployed.not_ok() == {}
+
+
+def test_a_record_that_names_no_generation(deployed: Deployed) -> None:
+    words = [{"event": "switch", "what": "data", "after": "unknown"}, {"event": "end", "outcome": "ok"}]
+    digest = ledger.read(str(deployed.ledger)).entries[-1].manifest or ""
+    deployed.record(*words, digest=digest, deployment="two")
+    assert deployed.lines()["data generation"].state == NOT_CHECKED
+
+
 def test_nothing_on_record(deployed: Deployed) -> None:
     deployed.ledger.unlink()
-    assert deployed.not_ok() == WITHOUT_MANIFEST | {"minimal test": NOT_CHECKED}
+    assert deployed.not_ok() == WITHOUT_MANIFEST | {"data generation": NOT_CHECKED, "minimal test": NOT_CHECKED}
 
 
 def test_a_record_that_cannot_be_read(deployed: Deployed) -> None:
     deployed.ledger.unlink()
     deployed.ledger.mkdir()
-    assert deployed.not_ok() == WITHOUT_MANIFEST | {"minimal test": NOT_CHECKED}
+    assert deployed.not_ok() == WITHOUT_MANIFEST | {"data generation": NOT_CHECKED, "minimal test": NOT_CHECKED}
     assert "Is a directory" in (deployed.lines()["release"].found or "")
 
 
@@ -290,6 +361,7 @@ SWITCHED = 1_767_225_600  # 2026-01-01T00:00:00Z
 def with_service(deployed: Deployed, start: int, now: int = SWITCHED + 100, **changes: Any) -> dict[str, Any]:
     facts = deployed.facts()
     facts["ledger"]["switched"] = "2026-01-01T00:00:00.500Z"
+    facts["image"]["linked"] = SWITCHED + 0.2
     facts["service"] = {
         "url": "http://x", "program": "anno", "statename": "RUNNING", "start": start, "now": now,
         "here": SWITCHED + 100.4,
@@ -313,6 +385,16 @@ def test_the_process_was_started_after_the_switch(deployed: Deployed, start: int
     assert ("clock of Supervisor" in line.evidence) is (abs(now - SWITCHED - 100) > 10)
     if state == FAILED:
         assert "Restart anno" in (line.todo or "")
+
+
+def test_a_link_that_was_made_by_hand_after_the_process_was_started(deployed: Deployed) -> None:
+    facts = with_service(deployed, SWITCHED + 3)
+    facts["image"]["linked"] = SWITCHED + 60.0
+    line = deployed.lines(facts)["service"]
+    assert (line.state, line.expected) == (FAILED, "a start after the switch of 2026-01-01T00:01:00Z")
+    assert "link of the image made 2026-01-01 00:01:00 UTC" in line.evidence
+    facts["image"] = {"error": {"where": "x", "found": "y", "expected": "z", "todo": "Mend it."}}
+    assert deployed.lines(facts)["service"].state == OK
 
 
 def test_a_service_that_does_not_run(deployed: Deployed) -> None:

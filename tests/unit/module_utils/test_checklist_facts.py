@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_the_manifests_of_the_releases_on_record(deployed: Deployed) -> None:
     assert found["v3.1.0a"]["text"] == (deployed.images / "v3.1.0a.yml").read_text()
 
 
+def test_a_folder_of_manifests_that_is_none_is_told_for_each_release(deployed: Deployed) -> None:
+    instance = checklist_facts.Instance(
+        "staging", str(deployed.data), str(deployed.link), str(deployed.images), str(deployed.ledger),
+        [str(deployed.image)], None, None,
+    )  # fmt: skip
+    found = checklist_facts.inspect(instance, None, TOOLS)["manifests"]
+    assert set(found) == {"v3.1.0"}
+    assert found["v3.1.0"]["error"]["where"] == str(deployed.image)
+
+
 def test_the_versions_are_read_with_singularity(deployed: Deployed, tmp_path: Path) -> None:
     program = answering(tmp_path, '{"tag": "v2.7.0"}', "v3.1.0")
     facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
@@ -46,6 +57,24 @@ def test_the_versions_are_read_with_singularity(deployed: Deployed, tmp_path: Pa
     facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
     assert facts["versions"] is None
     assert "no squashfs here" in facts["unread"]["found"]
+
+
+def test_an_image_for_another_machine_is_not_run(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "s390x")
+    program = stand_in(tmp_path, f"touch {tmp_path}/was-run")
+    facts = deployed.facts(TOOLS._replace(singularity=program))["image"]
+    assert facts["unread"]["expected"] == "one for s390x"
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_a_link_to_what_is_no_text(deployed: Deployed) -> None:
+    deployed.link.unlink()
+    os.symlink(b"anno-\xff.sif", deployed.link)
+    facts = deployed.facts()["image"]
+    assert facts["target"] == r"anno-\udcff.sif"
+    assert facts["resolved"] == f"{deployed.link.parent}/{facts['target']}"
 
 
 def test_a_part_that_cannot_be_read_hides_nothing_of_the_rest(deployed: Deployed) -> None:

@@ -83,6 +83,18 @@ def test_it_fits_a_terminal_and_no_line_ends_in_blanks() -> None:
     assert max(map(len, text.splitlines())) <= 94
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
     assert text.split().count("found") == 31  # all of it, and the label
+    assert text.split().count("evidence") == 31
+
+
+def test_evidence_is_not_cut_off() -> None:
+    reason = "no manifest says what it should be"
+    path = f"/{8 * 'folder/'}anno.sif"
+    line = Line("image", NOT_CHECKED, f"anno-v3.2.0.sif, {path}; {reason}")._asdict()
+    text = checklist_text.table([{"site": "TSD", "problem": None, "checklists": {"prod": [line]}}])
+    first, second = text.splitlines()[3:5]
+    assert first == "image  not checked  anno-v3.2.0.sif,"
+    assert second == " " * len("image  not checked  ") + f"{path}; no"
+    assert reason in " ".join(text.split())
 
 
 def test_a_path_is_not_cut_in_two() -> None:

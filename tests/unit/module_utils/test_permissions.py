@@ -50,6 +50,14 @@ def test_what_lacks_bits_is_counted_and_the_first_named(data: Path) -> None:
     assert {finding.wanted for finding in found.findings[1:]} == {0o774}
 
 
+def test_a_name_that_is_no_text_is_named_and_repaired(data: Path) -> None:
+    odd = os.fsencode(data) + b"/a/odd-\xff\n"
+    os.close(os.open(odd, os.O_CREAT, 0o600))
+    assert [finding.path for finding in check(str(data), MODE).findings] == [r"a/odd-\udcff\n"]
+    assert check(str(data), MODE, repair=True).repaired == 1
+    assert os.stat(odd).st_mode & 0o777 == MODE
+
+
 def test_repair_adds_bits_and_takes_none(data: Path) -> None:
     (data / "a/one").chmod(0o1601)
     (data / "a/b").chmod(0o2500)

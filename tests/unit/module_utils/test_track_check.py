@@ -61,6 +61,12 @@ def the_index_of_another_version(tracks: Path) -> None:
     (tracks / "clinvar-current.vcf.gz.tbi").symlink_to("clinvar_20230404.vcf.gz.tbi")
 
 
+def an_older_index_by_the_new_name(tracks: Path) -> None:
+    """igv.js would show wrong regions."""
+    index = tracks / "clinvar_20230504.vcf.gz.tbi"
+    index.write_bytes(index.read_bytes()[::-1])
+
+
 def an_index_that_is_older(tracks: Path) -> None:
     os.utime(tracks / "clinvar_20230504.vcf.gz.tbi", (1, 1))
 
@@ -97,6 +103,7 @@ def no_expression(tracks: Path) -> None:
         (a_link_to_nothing, "clinvar-current.vcf.gz leads to no file"),
         (another_size, "clinvar_20230504.vcf.gz has 1 bytes"),
         (the_index_of_another_version, "clinvar-current.vcf.gz.tbi leads to clinvar_20230404.vcf.gz.tbi"),
+        (an_older_index_by_the_new_name, "clinvar_20230504.vcf.gz.tbi is another index than that in the data folder"),
         (an_index_that_is_older, "clinvar_20230504.vcf.gz.tbi is older than its file"),
         (another_description, "the description is 'ClinVar 20230404'"),
         (no_description, "track_config.json describes no such track"),

@@ -48,6 +48,15 @@ def test_a_missing_path_is_named(run_module: Run, tmp_path: Path) -> None:
     assert result.failed
     assert result["msg"] == "instances.prod: image_link, ledger is missing. What to do: add it."
     assert run_module("checklist_info", {"instances": {}, "releases": [], "envs": ["prod"]}).failed
+    paths = dict.fromkeys(("data", "image_link", "ledger"), "/x")
+    for known, words in (
+        (None, "data, image_link, ledger"),
+        ("/x", "data, image_link, ledger"),
+        (paths | {"supervisor": {"url": "http://127.0.0.1:1"}}, "supervisor.program"),
+        (paths | {"supervisor": "http://127.0.0.1:1"}, "supervisor.url, supervisor.program"),
+    ):
+        result = run_module("checklist_info", {"instances": {"staging": known}, "releases": []})
+        assert result["msg"] == f"instances.staging: {words} is missing. What to do: add it."
 
 
 def test_a_wrong_mode_is_refused(run_module: Run, tmp_path: Path) -> None:
