@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
@@ -247,12 +247,14 @@ def _way(method: str, request: Request) -> str:
 def _through_api(request: Request, planned: Plan, folder: str, watch: _Watch) -> tuple[str, str]:
     anno = AnnoApi(request.api or "", watch.limits)
     watch.what(f"submitting to {anno.url}")
+    before = _in(request.work) if request.work else anno.tasks()
     task = anno.submit(planned.vcf)
     where = f"{anno.url} task {task}"
     while (status := anno.status(task)).active:
         if not watch.wait(f"task {task}{_step_words(request.work, task)}"):
             found = f"the task has not ended after {watch.given}"
             raise _task_error(where, found, "a task that ends well", _GOES_ON, request.work, task)
+    _require_new(where, task, before, request.work)
     if status.failed:
         todo = "Mend what its log tells, then test again."
         raise _task_error(where, "the task has failed", "a task that ends well", todo, request.work, task)
@@ -268,6 +270,7 @@ def _through_ella(request: Request, given: Ella, work: str, watch: _Watch) -> tu
     watch.what(f"logging in to {ella.url}")
     ella.log_in(given.login)
     ella.check_anno()
+    before = _in(work)
     number = ella.create(given.sample, request.name)
     where = f"{ella.url} job {number}"
     while (job := ella.job(number)).status != DONE:
@@ -282,7 +285,23 @@ def _through_ella(request: Request, given: Ella, work: str, watch: _Watch) -> tu
     if job.task is None:
         todo = "Look at the job in ELLA."
         raise AnnotationTestError(where, "it is DONE without a task of anno", "the task_id of anno", todo)
+    _require_new(where, job.task, before, work)
     return os.path.join(work, job.task, OUTPUT), job.task
+
+
+def _in(work: str) -> set[str]:
+    """The tasks in a work folder; the service makes the folder with the first one."""
+    return set(os.listdir(work)) if os.path.exists(work) else set()
+
+
+def _require_new(where: str, task: str, before: Set[str], work: str | None) -> None:
+    """Raise for a task that is of an earlier run or of another instance: its result would tell of other data."""
+    if task in before:
+        found, todo = "was there before this test", "Look at the service: each submission has to get a task of its own."
+        raise AnnotationTestError(where, f"task {task} {found}", "a new task", todo, task=task)
+    if work and not os.path.isdir(os.path.join(work, task)):
+        todo = "Correct api, ella and work of the instance in the inventory: they have to be of one anno service."
+        raise AnnotationTestError(where, f"there is no task {task} in {work}", "its folder there", todo, task=task)
 
 
 def _directly(request: Request, planned: Plan, folder: str, watch: _Watch) -> str:

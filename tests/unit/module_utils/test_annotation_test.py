@@ -265,6 +265,20 @@ def test_a_task_that_is_not_ours(top: Path, anno: Anno) -> None:
         run(request(top, api=anno.url))
 
 
+@pytest.mark.parametrize("work", [True, False])
+def test_the_result_of_an_earlier_task_is_no_pass(top: Path, anno: Anno, work: bool) -> None:
+    given = request(top, api=anno.url, work=str(top / "work") if work else None)
+    assert run(given) == {"api": "1"}
+    anno.task_id = "1"
+    with pytest.raises(AnnotationTestError, match="task 1 was there before this test"):
+        run(given)
+
+
+def test_the_service_of_another_instance_is_no_pass(top: Path, anno: Anno) -> None:
+    with pytest.raises(AnnotationTestError, match=f"there is no task 1 in {top}/prod"):
+        run(request(top, api=anno.url, work=str(top / "prod")))
+
+
 def test_a_service_that_is_down(top: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -294,6 +308,14 @@ def test_a_reanalysis(top: Path, ella: Any) -> None:
 
 def test_both_ways(top: Path, anno: Anno, ella: Any) -> None:
     assert run(request(top, api=anno.url, ella=through_ella(ella))) == {"api": "1", "ella": "2"}
+
+
+def test_a_job_with_an_earlier_task_is_no_pass(top: Path, anno: Anno, ella: Any) -> None:
+    given = request(top, ella=through_ella(ella))
+    assert run(given) == {"ella": "1"}
+    anno.task_id = "1"
+    with pytest.raises(AnnotationTestError, match="task 1 was there before this test"):
+        run(given)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +364,7 @@ def test_a_sample_without_variants_of_a_package(top: Path, anno: Anno, ella: Any
 
 def test_a_task_whose_folder_is_gone(top: Path, ella: Any) -> None:
     (top / "elsewhere").mkdir()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(AnnotationTestError, match=f"there is no task 1 in {top}/elsewhere"):
         run(request(top, ella=through_ella(ella), work=str(top / "elsewhere")))
 
 
