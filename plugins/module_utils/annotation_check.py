@@ -66,6 +66,15 @@ def check(
     return found + _without_values(path, expected, told, tick)
 
 
+def require_one_run(path: str) -> None:
+    """Raise AnnotatedVcfError unless vcfanno annotated it once: values of an input that was annotated before are left
+    where vcfanno finds none, under the header of the new run."""
+    runs = annotated_vcf.inspect(path).runs
+    if runs != 1:
+        todo = "Test with a sample whose VCF was not annotated before." if runs else "Look at the log of vcfanno."
+        raise AnnotatedVcfError(path, f"vcfanno annotated it {runs} times, by its header", "one time", todo)
+
+
 def _without_values(
     path: str, expected: Sequence[Expected], told: set[tuple[str, str]], tick: Callable[[int], None]
 ) -> list[Missing]:

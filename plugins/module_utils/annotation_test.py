@@ -69,7 +69,7 @@ class Request(NamedTuple):
     :param packages: name and version of each updated package; none for a release of code alone.
     :param manifest: the digest that the ledger must have as live; ``image`` the name of the file that ``image_link``
         must lead to, None where the release has none.
-    :param vcf: a VCF of one's own, in place of the one that is made.
+    :param vcf: a VCF of one's own, in place of the one that is made; values that it has of tested names are left out.
     :param name: of the analysis in ELLA.
     :param timeout: seconds for all of it.
     """
@@ -150,7 +150,10 @@ def plan(request: Request) -> Plan:
         found = "; ".join(f"{item.what}: {item.why}" for item in untestable)
         todo = "Check the data folder with ousamg.anno.data_validate."
         raise AnnotationTestError(request.data, f"nothing can be tested. {found}", "a table with variants", todo)
-    vcf = _own(request.vcf) if request.vcf else known_variants.render([v for k in testable for v in k.variants])
+    if request.vcf:
+        vcf = known_variants.without(_own(request.vcf), {name for k in testable for name in k.table.names})
+    else:
+        vcf = known_variants.render([v for k in testable for v in k.variants])
     reasons += [_reason(k, versions[k.table.package], request.vcf) for k in testable]
     reasons += [f"{item.what}: {item.why}" for item in untestable]
     reasons += [f"by {_way(method, request)}" for method in methods]
@@ -321,6 +324,8 @@ def _check(request: Request, planned: Plan, method: str, path: str, task: str, w
     results = {API: f"the result of {request.api} task {task}", DIRECT: f"the result of {request.program}"}
     where = results.get(method, path)
     try:
+        if method == ELLA:
+            annotation_check.require_one_run(path)
         missing = annotation_check.check(path, expected, request.data, base, watch.tick)
     except AnnotatedVcfError as error:
         raise AnnotationTestError(where, error.found, error.expected, error.todo, task=task or None) from None

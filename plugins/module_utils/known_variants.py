@@ -13,7 +13,7 @@ import functools
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import annotation_file, tabix, vcf_header
@@ -94,6 +94,18 @@ def render(variants: Sequence[Variant]) -> str:
     lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tMINIMAL_TEST")
     lines += [f"{v.contig}\t{v.position}\t.\t{v.ref}\t{v.alt}\t.\tPASS\t.\tGT\t0/1" for v in ordered]
     return "\n".join(lines) + "\n"
+
+
+def without(vcf: str, names: Collection[str]) -> str:
+    """A VCF without its own values of these INFO names: vcfanno leaves a value be where it finds none."""
+    lines = []
+    for line in vcf.split("\n"):
+        columns = line.split("\t")
+        if not line.startswith("#") and len(columns) >= _VCF_COLUMNS:
+            items = [item for item in columns[7].split(";") if item.partition("=")[0] not in names]
+            columns[7] = ";".join(items) or "."
+        lines.append("\t".join(columns))
+    return "\n".join(lines)
 
 
 def _look_vcf(file: Bgzf, table: Table) -> Known:

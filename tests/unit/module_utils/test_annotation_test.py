@@ -202,6 +202,16 @@ def test_a_vcf_of_ones_own(top: Path) -> None:
     assert refused(request(top, vcf=str(own))).path == str(own)
 
 
+def test_values_of_ones_own_vcf_are_no_pass(top: Path) -> None:
+    own = top / "own.vcf"
+    header = '##fileformat=VCFv4.2\n##INFO=<ID=CLINVARJSON,Number=1,Type=String,Description="x">\n'
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    own.write_text(f"{header}{columns}1\t5\t.\tA\tC\t.\t.\tAC=1;CLINVARJSON=old\n")
+    assert annotation_test.plan(request(top, vcf=str(own))).vcf.endswith("\tAC=1\n")
+    with pytest.raises(AnnotationTestError, match="CLINVARJSON has no value in any of 1 record;"):
+        run(request(top, vcf=str(own)))
+
+
 # Through the anno service
 
 
@@ -360,6 +370,15 @@ def test_a_sample_without_variants_of_a_package(top: Path, anno: Anno, ella: Any
     assert caught.value.path == str(top / "work/1/VCFANNO/output.vcf")
     assert caught.value.found == f"clinvar ({CLINVAR}): CLINVARJSON has no value in any of 1 record"
     assert "choose a sample" in caught.value.todo
+
+
+def test_a_sample_that_was_annotated_before(top: Path, anno: Anno, ella: Any) -> None:
+    """Its own values would be taken for the release's."""
+    line = "##fileformat=VCFv4.2\n"
+    anno.samples["HG002"] = anno.samples["HG002"].replace(line, f"{line}##vcfanno=0.3.5\n")
+    with pytest.raises(AnnotationTestError, match="vcfanno annotated it 2 times, by its header") as caught:
+        run(request(top, ella=through_ella(ella)))
+    assert caught.value.details["task"] == "1"
 
 
 def test_a_task_whose_folder_is_gone(top: Path, ella: Any) -> None:

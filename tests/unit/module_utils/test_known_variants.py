@@ -64,6 +64,11 @@ def test_id_and_filter_are_fields_too(tmp_path: Path) -> None:
     assert (places(known), known.names) == ([6, 7], ("X", "Y"))
 
 
+def test_a_vcf_without_its_own_values_of_some_names() -> None:
+    text = HEADER + record(5, "A=1;B=2") + record(6, "A") + record(7, "AB=1")
+    assert known_variants.without(text, {"A"}) == HEADER + record(5, "B=2") + record(6, ".") + record(7, "AB=1")
+
+
 def test_a_lua_op_may_make_nothing_of_a_value(tmp_path: Path) -> None:
     known = look(tmp_path, record(5, "A=1;B=2"), table(fields=["A", "B"], ops=["lua:f(vals)", "self"]))
     assert (places(known), known.names) == ([5], ("B",))
