@@ -20,10 +20,12 @@ _TICK = 20_000  # records
 
 
 class Expected(NamedTuple):
-    """A table, and which of its names must have a value in some record; without ``names`` any one will do."""
+    """A table, and which of its names must have a value in some record; without ``names`` any one will do. ``values``
+    are names with the value that some record must have."""
 
     table: Table
     names: tuple[str, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
 
 
 class Missing(NamedTuple):
@@ -78,8 +80,9 @@ def require_one_run(path: str) -> None:
 def _without_values(
     path: str, expected: Sequence[Expected], told: set[tuple[str, str]], tick: Callable[[int], None]
 ) -> list[Missing]:
-    """Tables of whose names none, or not each that should, has a value in any record."""
+    """Tables of whose names none, or not each that should, has a value, or its value, in any record."""
     wanted = {name for item in expected for name in item.names or item.table.names}
+    lost = {pair for item in expected for pair in item.values}
     seen: set[str] = set()
     number = 0
     with open(path, "rb") as stream:
@@ -88,10 +91,13 @@ def _without_values(
                 continue
             number += 1
             columns = line.decode("utf-8", "replace").rstrip("\r\n").split("\t", 8)
-            seen |= info_values(columns[7]) & wanted if len(columns) > 7 else set()
+            values = info_values(columns[7]) if len(columns) > 7 else {}
+            seen |= values.keys() & wanted
+            # Of several records at one place, vcfanno puts the values together.
+            lost -= {(name, value) for name, value in lost if f",{value}," in f",{values.get(name)},"}
             if number % _TICK == 0:
                 tick(number)
-                if seen == wanted:
+                if seen == wanted and not lost:
                     break
     found = []
     for item in expected:
@@ -100,6 +106,9 @@ def _without_values(
         if absent and (item.names or len(absent) == len(names)):
             reason = f"has no value in any of {number} record{'s' * (number != 1)}"
             found.append(Missing(item.table.package, item.table.file, tuple(absent), reason))
+        other = [name for name, value in item.values if (name, value) in lost and name in set(names) & seen]
+        if other:
+            found.append(Missing(item.table.package, item.table.file, tuple(other), "has not the value of the file"))
     return found
 
 

@@ -318,7 +318,9 @@ def _check(request: Request, planned: Plan, method: str, path: str, task: str, w
     watch.what("looking at the annotated VCF")
     # A sample, or a VCF of one's own, need not have what was picked from the tables.
     picked = method != ELLA and not request.vcf
-    expected = [Expected(known.table, known.names if picked else ()) for known in planned.known]
+    expected = [
+        Expected(known.table, known.names, known.values) if picked else Expected(known.table) for known in planned.known
+    ]
     base = request.data if method == DIRECT else request.base_path
     # What was read from an API, or written into a folder that is gone by now, has no path that a person could look at.
     results = {API: f"the result of {request.api} task {task}", DIRECT: f"the result of {request.program}"}

@@ -235,6 +235,20 @@ def test_a_service_with_the_former_data(top: Path, anno: Anno) -> None:
     assert caught.value.path == f"the result of {anno.url} task 1"
 
 
+def test_a_service_with_a_former_file_of_the_same_name(top: Path, anno: Anno) -> None:
+    """As in a container that was started before the switch, with a package that was made anew under its version."""
+    given = request(top, api=anno.url)
+    planned = annotation_test.plan(given)
+    variant = planned.known[0].variants[0]
+    field = '##INFO=<ID=CLINVARJSON,Number=1,Type=String,Description="ClinVar">\n'
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    place = f"{variant.contig}\t{variant.position}\t.\t{variant.ref}\t{variant.alt}"
+    text = f"##fileformat=VCFv4.2\n##contig=<ID=1>\n{field}{columns}{place}\t.\t.\tCLINVARJSON=former\n"
+    indexed(top / "data" / CLINVAR, text, "vcf")
+    with pytest.raises(AnnotationTestError, match=r"clinvar \(.*\): CLINVARJSON has not the value of the file"):
+        annotation_test.apply(given, planned)
+
+
 @pytest.mark.parametrize("work", [True, False])
 def test_a_step_that_fails_shows_its_log(top: Path, anno: Anno, work: bool) -> None:
     anno.fail = True

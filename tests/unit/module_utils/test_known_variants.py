@@ -56,6 +56,12 @@ def test_records_until_each_field_has_been_seen(tmp_path: Path) -> None:
     known = look(tmp_path, records + record(10, "A=3"), table(fields=["A", "B", "FL"], names=["X", "Y", "Z"]))
     assert places(known) == [7, 9]
     assert known.names == ("X", "Y", "Z") and known.why is None
+    assert known.values == ()
+
+
+def test_the_value_of_a_text_that_is_copied(tmp_path: Path) -> None:
+    wanted = table(fields=["A", "B", "FL"], names=["X", "Y", "Z"], ops=["first", "uniq", "self"])
+    assert look(tmp_path, record(5, "A=a,b;B=c;FL"), wanted).values == (("X", "a,b"),)
 
 
 def test_id_and_filter_are_fields_too(tmp_path: Path) -> None:
@@ -147,7 +153,7 @@ def test_the_vcf_is_sorted_and_has_each_once() -> None:
 
 
 def test_values() -> None:
-    assert known_variants.info_values("A=1;B=.;C;D=;E=.,.;F=.,2;=3;.;") == {"A", "C", "F"}
+    assert known_variants.info_values("A=1;B=.;C;D=;E=.,.;F=.,2;=3;.;") == {"A": "1", "C": "", "F": ".,2"}
 
 
 @needs_vcfanno
