@@ -16,7 +16,9 @@ from ansible_collections.ousamg.anno.plugins.module_utils import annotated_vcf
 from ansible_collections.ousamg.anno.plugins.module_utils.annotated_vcf import AnnotatedVcfError, Header
 from ansible_collections.ousamg.anno.plugins.module_utils.known_variants import Table, info_values
 
-_TICK = 20_000  # records
+_TICK = 1000  # records
+# Bytes of one; those of thousands of samples have some hundred kilobytes.
+_MAX_RECORD = 64 << 20
 
 
 class Expected(NamedTuple):
@@ -86,7 +88,10 @@ def _without_values(
     seen: set[str] = set()
     number = 0
     with open(path, "rb") as stream:
-        for line in stream:
+        while line := stream.readline(_MAX_RECORD):
+            if len(line) == _MAX_RECORD:
+                found = f"its record {number + 1} has not ended after {_MAX_RECORD} bytes"
+                raise AnnotatedVcfError(path, found, "records that are lines", "Annotate it again.")
             if line.startswith(b"#"):
                 continue
             number += 1
@@ -99,17 +104,17 @@ def _without_values(
                 tick(number)
                 if seen == wanted and not lost:
                     break
-    found = []
+    missing = []
     for item in expected:
         names = [name for name in item.names or item.table.names if (item.table.file, name) not in told]
         absent = [name for name in names if name not in seen]
         if absent and (item.names or len(absent) == len(names)):
             reason = f"has no value in any of {number} record{'s' * (number != 1)}"
-            found.append(Missing(item.table.package, item.table.file, tuple(absent), reason))
+            missing.append(Missing(item.table.package, item.table.file, tuple(absent), reason))
         other = [name for name, value in item.values if (name, value) in lost and name in set(names) & seen]
         if other:
-            found.append(Missing(item.table.package, item.table.file, tuple(other), "has not the value of the file"))
-    return found
+            missing.append(Missing(item.table.package, item.table.file, tuple(other), "has not the value of the file"))
+    return missing
 
 
 def _base_path(header: Header, expected: Sequence[Expected]) -> str | None:
