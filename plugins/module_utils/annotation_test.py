@@ -27,6 +27,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_api import AnnoApi
 from ansible_collections.ousamg.anno.plugins.module_utils.annotated_vcf import AnnotatedVcfError
 from ansible_collections.ousamg.anno.plugins.module_utils.annotation_check import Expected
+from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Contents
 from ansible_collections.ousamg.anno.plugins.module_utils.ella_api import DONE, EllaApi, Login, Sample
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.known_variants import Known
@@ -128,9 +129,8 @@ class Plan(NamedTuple):
 def plan(request: Request) -> Plan:
     """What would be tested and how. Raises AnnotationTestError where the release is not live or nothing can be tested,
     other AnnoErrors and OSError."""
-    contents = data_folder.read_contents(request.data)
+    contents = _require_live(request)
     versions = {name: source.version for name, source in contents.sources.items()}
-    _require_live(request, versions)
     methods = tuple(m for m, given in ((API, request.api), (ELLA, request.ella)) if given) or (DIRECT,)
     if request.ella and not request.work:
         todo = "Add work, the folder of anno's tasks, to the instance in the inventory."
@@ -177,6 +177,8 @@ def apply(request: Request, planned: Plan) -> dict[str, str]:
             done |= {method: task} if task else {}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    # Whoever deployed meanwhile has replaced what was tested.
+    _require_live(request)
     return done
 
 
@@ -205,8 +207,10 @@ class _Watch:
         return time.monotonic() < self.deadline
 
 
-def _require_live(request: Request, versions: dict[str, str | None]) -> None:
-    """Raise unless the manifest's release is live, by the record and by what is there."""
+def _require_live(request: Request) -> Contents:
+    """What is there. Raises unless the manifest's release is live, by that and by the record."""
+    contents = data_folder.read_contents(request.data)
+    versions = {name: source.version for name, source in contents.sources.items()}
     book = ledger.read(request.ledger)
     if book.holder is not None:
         found = f"deployment {book.holder.deployment} of {book.holder.by} is under way, since {book.holder.since}"
@@ -225,6 +229,7 @@ def _require_live(request: Request, versions: dict[str, str | None]) -> None:
     if request.image and os.path.basename(os.path.realpath(request.image_link)) != request.image:
         found = f"it leads to {os.path.realpath(request.image_link)}"
         raise AnnotationTestError(request.image_link, found, request.image, todo)
+    return contents
 
 
 def _own(path: str) -> str:

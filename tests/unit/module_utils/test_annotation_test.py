@@ -141,6 +141,13 @@ def test_not_while_somebody_deploys(top: Path) -> None:
     assert refused(request(top)).found.startswith("deployment d2 of kari is under way, since 2")
 
 
+def test_a_deployment_meanwhile_is_no_pass(top: Path) -> None:
+    planned = annotation_test.plan(request(top))
+    record(top, {"event": "end", "outcome": "ok"}, manifest=OTHER)
+    with pytest.raises(AnnotationTestError, match=f"manifest {OTHER[:12]}"):
+        annotation_test.apply(request(top), planned)
+
+
 # By vcfanno itself
 
 
