@@ -135,7 +135,8 @@ def environment(home: Path) -> dict[str, str]:
 
 
 class Deploy(NamedTuple):
-    """Runs a playbook from the repository root and asserts its return code. ``prefix`` is a command in front of it."""
+    """Runs a playbook from the repository root and asserts its return code. ``prefix`` is a command in front of it,
+    ``answers`` what is typed."""
 
     site: Site
     playbook: str = "deploy.yml"
@@ -147,12 +148,13 @@ class Deploy(NamedTuple):
         env: str | None = "staging",
         expect: int = 0,
         prefix: Sequence[str] = (),
+        answers: str = "",
     ) -> Run:
         done = subprocess.run(
             [*prefix, *self.site.command(*args, limit=limit, env=env, playbook=self.playbook)],
             cwd=REPOSITORY,
             env=self.site.environment(),
-            stdin=subprocess.DEVNULL,
+            input=answers,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -4,6 +4,7 @@
 """A task of the anno service: submitted, followed to its end, its result read; all over the service's HTTP API.
 
 Source of the calls: ella-anno. ``POST annotate/`` takes ``{"input": VCF}`` and gives ``{"task_id": digits}``,
+``GET status/`` gives ``{"<id>": last status}``,
 ``GET status/<id>`` gives ``{"status": {…}, "active": bool, "error": bool}``, ``GET process/<id>`` the annotated VCF.
 """
 
@@ -34,6 +35,14 @@ class AnnoApi:
     def __init__(self, url: str, limits: Limits = LIMITS) -> None:
         self._api = Api(url, _WHAT, limits)
         self.url = self._api.url
+
+    def tasks(self) -> set[str]:
+        """The ids of all tasks that the service knows."""
+        path = f"{BASE}/status/"
+        answer = self._api.json("GET", path)
+        if not isinstance(answer, dict):
+            raise self._api.unexpected(path, "it is JSON, but no object of task ids and statuses")
+        return set(answer)
 
     def submit(self, vcf: str) -> str:
         """Have a VCF annotated; the id of the task."""

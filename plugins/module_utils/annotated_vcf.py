@@ -74,13 +74,14 @@ class Info(NamedTuple):
 
 
 class Header(NamedTuple):
-    """``vcfanno`` is the version that annotated it last, None where none did; ``samples`` and ``contigs`` are counts:
-    the names of samples are not to come into a log."""
+    """``vcfanno`` is the version that annotated it last, None where none did; ``samples``, ``contigs`` and ``runs`` (of
+    vcfanno) are counts: the names of samples are not to come into a log."""
 
     vcfanno: str | None
     infos: tuple[Info, ...]
     samples: int
     contigs: int
+    runs: int
 
     @property
     def sources(self) -> dict[str, list[str]]:
@@ -111,7 +112,7 @@ def inspect(path: str, base_path: str | None = None) -> Header:
     """
     vcfanno = None
     infos = []
-    contigs = 0
+    contigs = runs = 0
     for number, line in _header_lines(path):
         if line.startswith(_INFO):
             infos.append(_info(_text(line, number, path), number, path, base_path))
@@ -119,7 +120,9 @@ def inspect(path: str, base_path: str | None = None) -> Header:
             contigs += 1
         elif line.startswith(_VCFANNO):
             vcfanno = _text(line[len(_VCFANNO) :], number, path)
-    return Header(vcfanno, tuple(infos), max(0, len(line.split(b"\t")) - len(_COLUMNS) - 1), contigs)
+            runs += 1
+    samples = max(0, len(line.split(b"\t")) - len(_COLUMNS) - 1)
+    return Header(vcfanno, tuple(infos), samples, contigs, runs)
 
 
 def missing(header: Header, expected: Sequence[Mapping[str, Any]]) -> list[Missing]:

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import (
@@ -27,6 +27,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils import (
 from ansible_collections.ousamg.anno.plugins.module_utils.anno_api import AnnoApi
 from ansible_collections.ousamg.anno.plugins.module_utils.annotated_vcf import AnnotatedVcfError
 from ansible_collections.ousamg.anno.plugins.module_utils.annotation_check import Expected
+from ansible_collections.ousamg.anno.plugins.module_utils.data_folder import Contents
 from ansible_collections.ousamg.anno.plugins.module_utils.ella_api import DONE, EllaApi, Login, Sample
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.known_variants import Known
@@ -69,7 +70,7 @@ class Request(NamedTuple):
     :param packages: name and version of each updated package; none for a release of code alone.
     :param manifest: the digest that the ledger must have as live; ``image`` the name of the file that ``image_link``
         must lead to, None where the release has none.
-    :param vcf: a VCF of one's own, in place of the one that is made.
+    :param vcf: a VCF of one's own, in place of the one that is made; values that it has of tested names are left out.
     :param name: of the analysis in ELLA.
     :param timeout: seconds for all of it.
     """
@@ -128,9 +129,8 @@ class Plan(NamedTuple):
 def plan(request: Request) -> Plan:
     """What would be tested and how. Raises AnnotationTestError where the release is not live or nothing can be tested,
     other AnnoErrors and OSError."""
-    contents = data_folder.read_contents(request.data)
+    contents = _require_live(request)
     versions = {name: source.version for name, source in contents.sources.items()}
-    _require_live(request, versions)
     methods = tuple(m for m, given in ((API, request.api), (ELLA, request.ella)) if given) or (DIRECT,)
     if request.ella and not request.work:
         todo = "Add work, the folder of anno's tasks, to the instance in the inventory."
@@ -150,7 +150,10 @@ def plan(request: Request) -> Plan:
         found = "; ".join(f"{item.what}: {item.why}" for item in untestable)
         todo = "Check the data folder with ousamg.anno.data_validate."
         raise AnnotationTestError(request.data, f"nothing can be tested. {found}", "a table with variants", todo)
-    vcf = _own(request.vcf) if request.vcf else known_variants.render([v for k in testable for v in k.variants])
+    if request.vcf:
+        vcf = known_variants.without(_own(request.vcf), {name for k in testable for name in k.table.names})
+    else:
+        vcf = known_variants.render([v for k in testable for v in k.variants])
     reasons += [_reason(k, versions[k.table.package], request.vcf) for k in testable]
     reasons += [f"{item.what}: {item.why}" for item in untestable]
     reasons += [f"by {_way(method, request)}" for method in methods]
@@ -174,6 +177,8 @@ def apply(request: Request, planned: Plan) -> dict[str, str]:
             done |= {method: task} if task else {}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    # Whoever deployed meanwhile has replaced what was tested.
+    _require_live(request)
     return done
 
 
@@ -202,8 +207,10 @@ class _Watch:
         return time.monotonic() < self.deadline
 
 
-def _require_live(request: Request, versions: dict[str, str | None]) -> None:
-    """Raise unless the manifest's release is live, by the record and by what is there."""
+def _require_live(request: Request) -> Contents:
+    """What is there. Raises unless the manifest's release is live, by that and by the record."""
+    contents = data_folder.read_contents(request.data)
+    versions = {name: source.version for name, source in contents.sources.items()}
     book = ledger.read(request.ledger)
     if book.holder is not None:
         found = f"deployment {book.holder.deployment} of {book.holder.by} is under way, since {book.holder.since}"
@@ -222,6 +229,7 @@ def _require_live(request: Request, versions: dict[str, str | None]) -> None:
     if request.image and os.path.basename(os.path.realpath(request.image_link)) != request.image:
         found = f"it leads to {os.path.realpath(request.image_link)}"
         raise AnnotationTestError(request.image_link, found, request.image, todo)
+    return contents
 
 
 def _own(path: str) -> str:
@@ -247,12 +255,14 @@ def _way(method: str, request: Request) -> str:
 def _through_api(request: Request, planned: Plan, folder: str, watch: _Watch) -> tuple[str, str]:
     anno = AnnoApi(request.api or "", watch.limits)
     watch.what(f"submitting to {anno.url}")
+    before = _in(request.work) if request.work else anno.tasks()
     task = anno.submit(planned.vcf)
     where = f"{anno.url} task {task}"
     while (status := anno.status(task)).active:
         if not watch.wait(f"task {task}{_step_words(request.work, task)}"):
             found = f"the task has not ended after {watch.given}"
             raise _task_error(where, found, "a task that ends well", _GOES_ON, request.work, task)
+    _require_new(where, task, before, request.work)
     if status.failed:
         todo = "Mend what its log tells, then test again."
         raise _task_error(where, "the task has failed", "a task that ends well", todo, request.work, task)
@@ -268,6 +278,7 @@ def _through_ella(request: Request, given: Ella, work: str, watch: _Watch) -> tu
     watch.what(f"logging in to {ella.url}")
     ella.log_in(given.login)
     ella.check_anno()
+    before = _in(work)
     number = ella.create(given.sample, request.name)
     where = f"{ella.url} job {number}"
     while (job := ella.job(number)).status != DONE:
@@ -282,7 +293,23 @@ def _through_ella(request: Request, given: Ella, work: str, watch: _Watch) -> tu
     if job.task is None:
         todo = "Look at the job in ELLA."
         raise AnnotationTestError(where, "it is DONE without a task of anno", "the task_id of anno", todo)
+    _require_new(where, job.task, before, work)
     return os.path.join(work, job.task, OUTPUT), job.task
+
+
+def _in(work: str) -> set[str]:
+    """The tasks in a work folder; the service makes the folder with the first one."""
+    return set(os.listdir(work)) if os.path.exists(work) else set()
+
+
+def _require_new(where: str, task: str, before: Set[str], work: str | None) -> None:
+    """Raise for a task that is of an earlier run or of another instance: its result would tell of other data."""
+    if task in before:
+        found, todo = "was there before this test", "Look at the service: each submission has to get a task of its own."
+        raise AnnotationTestError(where, f"task {task} {found}", "a new task", todo, task=task)
+    if work and not os.path.isdir(os.path.join(work, task)):
+        todo = "Correct api, ella and work of the instance in the inventory: they have to be of one anno service."
+        raise AnnotationTestError(where, f"there is no task {task} in {work}", "its folder there", todo, task=task)
 
 
 def _directly(request: Request, planned: Plan, folder: str, watch: _Watch) -> str:
@@ -296,12 +323,16 @@ def _check(request: Request, planned: Plan, method: str, path: str, task: str, w
     watch.what("looking at the annotated VCF")
     # A sample, or a VCF of one's own, need not have what was picked from the tables.
     picked = method != ELLA and not request.vcf
-    expected = [Expected(known.table, known.names if picked else ()) for known in planned.known]
+    expected = [
+        Expected(known.table, known.names, known.values) if picked else Expected(known.table) for known in planned.known
+    ]
     base = request.data if method == DIRECT else request.base_path
     # What was read from an API, or written into a folder that is gone by now, has no path that a person could look at.
     results = {API: f"the result of {request.api} task {task}", DIRECT: f"the result of {request.program}"}
     where = results.get(method, path)
     try:
+        if method == ELLA:
+            annotation_check.require_one_run(path)
         missing = annotation_check.check(path, expected, request.data, base, watch.tick)
     except AnnotatedVcfError as error:
         raise AnnotationTestError(where, error.found, error.expected, error.todo, task=task or None) from None

@@ -13,7 +13,7 @@ import functools
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from ansible_collections.ousamg.anno.plugins.module_utils import annotation_file, tabix, vcf_header
@@ -29,6 +29,7 @@ _PLAIN = re.compile("[ACGT]{1,50}")
 _NO_VALUE = ("", ".")
 _COLUMN_FIELDS = {"ID": 2, "FILTER": 6}
 _VCF_COLUMNS = 8
+_COPYING = ("first", "self")
 
 
 class Table(NamedTuple):
@@ -52,12 +53,13 @@ class Variant(NamedTuple):
 
 class Known(NamedTuple):
     """What is known to a table: ``variants``, and the ``names`` that annotating them must give a value. Without any,
-    ``why`` says so."""
+    ``why`` says so. ``values`` are those that the file has, of the names whose op copies a text as it is."""
 
     table: Table
     variants: tuple[Variant, ...]
     names: tuple[str, ...]
     why: str | None = None
+    values: tuple[tuple[str, str], ...] = ()
 
 
 def tables_of(package: str, tables: Sequence[Mapping[str, Any]]) -> list[Table]:
@@ -96,11 +98,24 @@ def render(variants: Sequence[Variant]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def without(vcf: str, names: Collection[str]) -> str:
+    """A VCF without its own values of these INFO names: vcfanno leaves a value be where it finds none."""
+    lines = []
+    for line in vcf.split("\n"):
+        columns = line.split("\t")
+        if not line.startswith("#") and len(columns) >= _VCF_COLUMNS:
+            items = [item for item in columns[7].split(";") if item.partition("=")[0] not in names]
+            columns[7] = ";".join(items) or "."
+        lines.append("\t".join(columns))
+    return "\n".join(lines)
+
+
 def _look_vcf(file: Bgzf, table: Table) -> Known:
-    begin = vcf_header.read(file).begin
-    known = _pick(file, begin, table, functools.partial(_variant, _SINGLE), _vcf_values)
+    header = vcf_header.read(file)
+    texts = {name for name, info in header.infos.items() if info.type == "String"} - _COLUMN_FIELDS.keys()
+    known = _pick(file, header.begin, table, functools.partial(_variant, _SINGLE), _vcf_values, texts)
     if not known.variants:
-        known = _pick(file, begin, table, functools.partial(_variant, _PLAIN), _vcf_values)
+        known = _pick(file, header.begin, table, functools.partial(_variant, _PLAIN), _vcf_values, texts)
     return known
 
 
@@ -124,11 +139,14 @@ def _pick(
     table: Table,
     variant: Callable[[Sequence[str]], Variant | None],
     values: Callable[[Sequence[str], Sequence[str]], set[str]],
+    texts: Set[str] = frozenset(),
 ) -> Known:
-    """The first records that have a value of a field which none before them has."""
+    """The first records that have a value of a field which none before them has. ``texts`` are INFO fields whose values
+    vcfanno leaves as they are, when it copies them; of numbers it does not."""
     fields = [field for field, _, _ in table.rows]
     picked: list[Variant] = []
     seen: set[str] = set()
+    copied: dict[str, str] = {}
     number = 0
     for number, line in enumerate(_lines(file, begin), 1):
         columns = line.split("\t")
@@ -137,6 +155,7 @@ def _pick(
         if made is not None:
             picked.append(made)
             seen |= found
+            copied |= {field: info_values(columns[7])[field] for field in found & texts}
         if len(picked) == MAX_PICKS or seen.issuperset(fields) or number == MAX_RECORDS:
             break
     # A lua op may well make nothing of a value.
@@ -144,7 +163,8 @@ def _pick(
     why = (
         None if picked else f"not testable this way: none of its first {number} records is a plain variant with a value"
     )
-    return Known(table, tuple(picked), names, why)
+    kept = tuple((name, copied[field]) for field, name, op in table.rows if field in copied and op in _COPYING)
+    return Known(table, tuple(picked), names, why, kept)
 
 
 def _lines(file: Bgzf, begin: int) -> Iterator[str]:
@@ -173,7 +193,7 @@ def _vcf_values(columns: Sequence[str], fields: Sequence[str]) -> set[str]:
     """Those of the fields that have a value in a record."""
     if len(columns) < _VCF_COLUMNS:
         return set()
-    there = info_values(columns[7])
+    there = set(info_values(columns[7]))
     there |= {name for name, at in _COLUMN_FIELDS.items() if columns[at] not in _NO_VALUE}
     return there.intersection(fields)
 
@@ -182,13 +202,13 @@ def _column_values(columns: Sequence[str], fields: Sequence[str]) -> set[str]:
     return {f for f in fields if f.isdecimal() and 0 < int(f) <= len(columns) and columns[int(f) - 1] not in _NO_VALUE}
 
 
-def info_values(info: str) -> set[str]:
-    """The names that have a value in an INFO column; a name alone is a flag that is set."""
-    found = set()
+def info_values(info: str) -> dict[str, str]:
+    """The names that have a value in an INFO column, and the value; a name alone is a flag that is set."""
+    found = {}
     for item in info.split(";"):
         name, sign, value = item.partition("=")
         if name not in _NO_VALUE and (not sign or any(part not in _NO_VALUE for part in value.split(","))):
-            found.add(name)
+            found[name] = value
     return found
 
 

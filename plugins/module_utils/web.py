@@ -13,9 +13,11 @@ import http.client
 import http.cookies
 import json
 import re
-import select
+import socket
 import ssl
+import threading
 import time
+from types import TracebackType
 from typing import Any, Callable, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -25,6 +27,7 @@ MAX_BODY = 8 << 20
 _WAIT = 0.5  # seconds between two tries to connect, and between two words to who waits
 _CHUNK = 1 << 16
 _SHOWN = 120  # characters of a body
+_PRINTABLE = re.compile("[!-~]+")
 _NOT_TEXT = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -46,6 +49,45 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits()
+
+
+class _Watch:
+    """Tells who waits, every now and then, that a call goes on, and cuts its connection when the time is up.
+
+    A socket's own timeout does neither: it begins anew with each byte of an answer that trickles, and is silent until
+    then. ``cut`` is whether the time was up.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.cut = False
+        self._limits = limits
+        self._deadline = float("inf")
+        self._socket: socket.socket | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def guard(self, connected: socket.socket) -> None:
+        """The time of this connection begins."""
+        connected.settimeout(None)
+        self._socket = connected
+        self._deadline = time.monotonic() + self._limits.timeout
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_WAIT):
+            self._limits.waiting()
+            if self._socket and time.monotonic() > self._deadline:
+                self.cut = True
+                # Of the socket below TLS: whoever reads in the other thread sees an end.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class Api:
@@ -78,30 +120,38 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None, *, limit: int = MAX_BODY, secret: bool = False) -> bytes:
         """The body of an answer with a status of 200 to 202; ``limit`` is how many bytes it may have."""
-        connection = self._connected(path)
-        deadline = time.monotonic() + self._limits.timeout
-        try:
-            headers = {"Accept": "*/*", "Connection": "close"}
-            if self.cookies:
-                headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-            content = None
-            if body is not None:
-                content = json.dumps(body).encode()
-                headers["Content-Type"] = "application/json"
-            connection.request(method, self._address.path.rstrip("/") + path, content, headers)
-            self._await(connection, path, deadline)
-            response = connection.getresponse()
-            answer = self._read(response, path, limit, deadline)
-        except (http.client.HTTPException, OSError) as error:
-            raise self._broken(path, error) from None
-        finally:
-            connection.close()
+        response = None
+        with _Watch(self._limits) as watch:
+            connection = self._connected(path)
+            watch.guard(connection.sock)
+            try:
+                self._ask(connection, method, path, body)
+                response = connection.getresponse()
+                answer = self._read(response, path, limit)
+            except (http.client.HTTPException, OSError, WebError) as error:
+                if not watch.cut:
+                    raise (error if isinstance(error, WebError) else self._broken(path, error)) from None
+            finally:
+                connection.close()
+        if watch.cut or response is None:
+            what = "it has not ended" if response else "there is none"
+            raise self.unexpected(path, f"{what} after {self._limits.timeout:.0f} s")
         if response.status not in (200, 201, 202):
             words = "" if secret else _words(answer)
             found = f"HTTP status {response.status} {response.reason}{f' ({words})' if words else ''}"
             raise self.unexpected(path, found, response.status)
         self._keep_cookies(response)
         return answer
+
+    def _ask(self, connection: http.client.HTTPConnection, method: str, path: str, body: Any) -> None:
+        headers = {"Accept": "*/*", "Connection": "close"}
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        connection.request(method, self._address.path.rstrip("/") + path, content, headers)
 
     def unexpected(self, path: str, found: str, status: int | None = None) -> WebError:
         """The error for an answer that is not what was asked for."""
@@ -120,28 +170,18 @@ class Api:
                 connection.close()
                 if time.monotonic() >= give_up:
                     raise self._broken(path, error) from None
-                self._limits.waiting()
                 time.sleep(_WAIT)
             except (OSError, UnicodeError, http.client.HTTPException) as error:
                 connection.close()
                 raise self._broken(path, error) from None
 
-    def _await(self, connection: http.client.HTTPConnection, path: str, deadline: float) -> None:
-        """Wait for the first byte of the answer."""
-        while not select.select([connection.sock], [], [], _WAIT)[0]:
-            self._limits.waiting()
-            if time.monotonic() > deadline:
-                raise self.unexpected(path, f"there is none after {self._limits.timeout:.0f} s")
-
-    def _read(self, response: http.client.HTTPResponse, path: str, limit: int, deadline: float) -> bytes:
+    def _read(self, response: http.client.HTTPResponse, path: str, limit: int) -> bytes:
         parts, size = [], 0
         while part := response.read1(_CHUNK):
             parts.append(part)
             size += len(part)
             if size > limit:
                 raise self.unexpected(path, f"it has more than {limit} bytes")
-            if time.monotonic() > deadline:
-                raise self.unexpected(path, f"it has not ended after {self._limits.timeout:.0f} s and {size} bytes")
         if response.length:
             raise self.unexpected(path, f"it ends after {size} of {size + response.length} bytes")
         return b"".join(parts)
@@ -175,6 +215,7 @@ def address(url: str) -> SplitResult:
         parts = urlsplit(url)
         secret = "@" in parts.netloc
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and bool(_PRINTABLE.fullmatch(url))
     except ValueError:
         secret, usable = "@" in url, False
     if secret:

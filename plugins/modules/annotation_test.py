@@ -74,7 +74,7 @@ options:
         type: int
         required: true
       sample_id:
-        description: A sample that ELLA's anno service has, and that has variants of the packages.
+        description: A sample that ELLA's anno service has, with variants of the packages, not annotated by vcfanno yet.
         type: str
         required: true
       genepanel_name:
@@ -93,7 +93,9 @@ options:
     description: The work folder of the anno service. With it a failure shows the end of the failing step's log.
     type: path
   vcf:
-    description: A plain VCF of one's own, with variants of every package, in place of the one that is made.
+    description:
+      - A plain VCF of one's own, with variants of every package, in place of the one that is made.
+      - Values that it has of tested names are left out.
     type: path
   base_path:
     description:

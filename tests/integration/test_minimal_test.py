@@ -37,10 +37,10 @@ class Minimal(NamedTuple):
     site: Site
     run: Deploy
 
-    def __call__(self, *args: str, expect: int = 0, **variables: Any) -> Run:
+    def __call__(self, *args: str, expect: int = 0, answers: str = "", **variables: Any) -> Run:
         """Run test.yml with these variables."""
         given = {"minimal_test_timeout": 60} | variables
-        return self.run(*args, "-e", json.dumps(given), expect=expect)
+        return self.run(*args, "-e", json.dumps(given), expect=expect, answers=answers)
 
     def entry(self) -> dict[str, Any]:
         """The record of the test, which is the last one."""
@@ -162,6 +162,15 @@ def test_a_release_that_is_not_live(minimal: Minimal) -> None:
     minimal.site.edit_manifest(created="2024-02-01T09:00:00+00:00")
     run = minimal(expect=2)
     failed(minimal, run, "by the record v3.2.0 (manifest ", "Deploy the release, or name the one that is live")
+
+
+def test_what_was_left_out_by_hand_has_not_passed(minimal: Minimal) -> None:
+    """With --step, all is done but the test itself."""
+    listed = minimal("--list-tasks").output
+    tasks = re.findall(r"^ {6}(\S.*?)\tTAGS", listed, re.M)
+    answers = "".join("n\n" if task.startswith("ousamg.anno.minimal_test ") else "y\n" for task in tasks)
+    run = minimal("--step", expect=2, answers=answers)
+    failed(minimal, run, "The test itself was left out. What to do: run the whole playbook.")
 
 
 def test_a_field_that_the_release_lacks(minimal: Minimal) -> None:

@@ -40,8 +40,10 @@ def follow(api: AnnoApi, task: str) -> Status:
 
 def test_a_task_from_its_submission_to_its_result(anno: Anno) -> None:
     api = AnnoApi(anno.url)
+    assert api.tasks() == set()
     task = api.submit(INPUT)
     assert task == "1"
+    assert api.tasks() == {"1"}
     assert follow(api, task) == Status(active=False, failed=False)
     assert b"##INFO=<ID=CLINVARJSON" in api.result(task)
     assert {path.name for path in (anno.work / "1").iterdir()} == {"STATUS", "SUCCESS", "VCFANNO", "input.vcf"}
@@ -72,7 +74,7 @@ def test_a_task_id_is_digits(anno: Anno, wrong: str) -> None:
 def test_bad_answers_are_errors(anno: Anno, mode: str) -> None:
     anno.bad = {f"{API}/": mode}
     api = AnnoApi(anno.url)
-    for call in (lambda: api.submit(INPUT), lambda: api.status("1")):
+    for call in (lambda: api.submit(INPUT), lambda: api.status("1"), api.tasks):
         with pytest.raises(WebError) as caught:
             call()
         assert caught.value.path.startswith(f"{anno.url}{API}/")

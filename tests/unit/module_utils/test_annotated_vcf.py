@@ -48,6 +48,7 @@ PARSED = Header(
     ),
     samples=2,
     contigs=2,
+    runs=2,
 )
 
 
@@ -260,7 +261,7 @@ def test_the_same_header_however_it_is_packed(path: Path, form: str, end: str) -
 
 @pytest.mark.parametrize("columns", [COLUMNS, COLUMNS + "\tFORMAT"])
 def test_a_vcf_without_samples_and_without_vcfanno(path: Path, columns: str) -> None:
-    assert inspect(write(path, f"##fileformat=VCFv4.3\n{columns}\n")) == Header(None, (), 0, 0)
+    assert inspect(write(path, f"##fileformat=VCFv4.3\n{columns}\n")) == Header(None, (), 0, 0, 0)
 
 
 @pytest.mark.parametrize("form", ["plain", "bgzip"])

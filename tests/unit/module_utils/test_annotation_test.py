@@ -141,6 +141,13 @@ def test_not_while_somebody_deploys(top: Path) -> None:
     assert refused(request(top)).found.startswith("deployment d2 of kari is under way, since 2")
 
 
+def test_a_deployment_meanwhile_is_no_pass(top: Path) -> None:
+    planned = annotation_test.plan(request(top))
+    record(top, {"event": "end", "outcome": "ok"}, manifest=OTHER)
+    with pytest.raises(AnnotationTestError, match=f"manifest {OTHER[:12]}"):
+        annotation_test.apply(request(top), planned)
+
+
 # By vcfanno itself
 
 
@@ -202,6 +209,16 @@ def test_a_vcf_of_ones_own(top: Path) -> None:
     assert refused(request(top, vcf=str(own))).path == str(own)
 
 
+def test_values_of_ones_own_vcf_are_no_pass(top: Path) -> None:
+    own = top / "own.vcf"
+    header = '##fileformat=VCFv4.2\n##INFO=<ID=CLINVARJSON,Number=1,Type=String,Description="x">\n'
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    own.write_text(f"{header}{columns}1\t5\t.\tA\tC\t.\t.\tAC=1;CLINVARJSON=old\n")
+    assert annotation_test.plan(request(top, vcf=str(own))).vcf.endswith("\tAC=1\n")
+    with pytest.raises(AnnotationTestError, match="CLINVARJSON has no value in any of 1 record;"):
+        run(request(top, vcf=str(own)))
+
+
 # Through the anno service
 
 
@@ -223,6 +240,20 @@ def test_a_service_with_the_former_data(top: Path, anno: Anno) -> None:
     with pytest.raises(AnnotationTestError, match=f"it was annotated from the data folder {top}/former") as caught:
         run(request(top, api=anno.url))
     assert caught.value.path == f"the result of {anno.url} task 1"
+
+
+def test_a_service_with_a_former_file_of_the_same_name(top: Path, anno: Anno) -> None:
+    """As in a container that was started before the switch, with a package that was made anew under its version."""
+    given = request(top, api=anno.url)
+    planned = annotation_test.plan(given)
+    variant = planned.known[0].variants[0]
+    field = '##INFO=<ID=CLINVARJSON,Number=1,Type=String,Description="ClinVar">\n'
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    place = f"{variant.contig}\t{variant.position}\t.\t{variant.ref}\t{variant.alt}"
+    text = f"##fileformat=VCFv4.2\n##contig=<ID=1>\n{field}{columns}{place}\t.\t.\tCLINVARJSON=former\n"
+    indexed(top / "data" / CLINVAR, text, "vcf")
+    with pytest.raises(AnnotationTestError, match=r"clinvar \(.*\): CLINVARJSON has not the value of the file"):
+        annotation_test.apply(given, planned)
 
 
 @pytest.mark.parametrize("work", [True, False])
@@ -265,6 +296,20 @@ def test_a_task_that_is_not_ours(top: Path, anno: Anno) -> None:
         run(request(top, api=anno.url))
 
 
+@pytest.mark.parametrize("work", [True, False])
+def test_the_result_of_an_earlier_task_is_no_pass(top: Path, anno: Anno, work: bool) -> None:
+    given = request(top, api=anno.url, work=str(top / "work") if work else None)
+    assert run(given) == {"api": "1"}
+    anno.task_id = "1"
+    with pytest.raises(AnnotationTestError, match="task 1 was there before this test"):
+        run(given)
+
+
+def test_the_service_of_another_instance_is_no_pass(top: Path, anno: Anno) -> None:
+    with pytest.raises(AnnotationTestError, match=f"there is no task 1 in {top}/prod"):
+        run(request(top, api=anno.url, work=str(top / "prod")))
+
+
 def test_a_service_that_is_down(top: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -294,6 +339,14 @@ def test_a_reanalysis(top: Path, ella: Any) -> None:
 
 def test_both_ways(top: Path, anno: Anno, ella: Any) -> None:
     assert run(request(top, api=anno.url, ella=through_ella(ella))) == {"api": "1", "ella": "2"}
+
+
+def test_a_job_with_an_earlier_task_is_no_pass(top: Path, anno: Anno, ella: Any) -> None:
+    given = request(top, ella=through_ella(ella))
+    assert run(given) == {"ella": "1"}
+    anno.task_id = "1"
+    with pytest.raises(AnnotationTestError, match="task 1 was there before this test"):
+        run(given)
 
 
 @pytest.mark.parametrize(
@@ -340,9 +393,18 @@ def test_a_sample_without_variants_of_a_package(top: Path, anno: Anno, ella: Any
     assert "choose a sample" in caught.value.todo
 
 
+def test_a_sample_that_was_annotated_before(top: Path, anno: Anno, ella: Any) -> None:
+    """Its own values would be taken for the release's."""
+    line = "##fileformat=VCFv4.2\n"
+    anno.samples["HG002"] = anno.samples["HG002"].replace(line, f"{line}##vcfanno=0.3.5\n")
+    with pytest.raises(AnnotationTestError, match="vcfanno annotated it 2 times, by its header") as caught:
+        run(request(top, ella=through_ella(ella)))
+    assert caught.value.details["task"] == "1"
+
+
 def test_a_task_whose_folder_is_gone(top: Path, ella: Any) -> None:
     (top / "elsewhere").mkdir()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(AnnotationTestError, match=f"there is no task 1 in {top}/elsewhere"):
         run(request(top, ella=through_ella(ella), work=str(top / "elsewhere")))
 
 

@@ -56,12 +56,23 @@ def test_records_until_each_field_has_been_seen(tmp_path: Path) -> None:
     known = look(tmp_path, records + record(10, "A=3"), table(fields=["A", "B", "FL"], names=["X", "Y", "Z"]))
     assert places(known) == [7, 9]
     assert known.names == ("X", "Y", "Z") and known.why is None
+    assert known.values == ()
+
+
+def test_the_value_of_a_text_that_is_copied(tmp_path: Path) -> None:
+    wanted = table(fields=["A", "B", "FL"], names=["X", "Y", "Z"], ops=["first", "uniq", "self"])
+    assert look(tmp_path, record(5, "A=a,b;B=c;FL"), wanted).values == (("X", "a,b"),)
 
 
 def test_id_and_filter_are_fields_too(tmp_path: Path) -> None:
     records = record(5, ".") + record(6, ".", name="rs1") + record(7, ".", status="PASS")
     known = look(tmp_path, records, table(fields=["ID", "FILTER"], names=["X", "Y"]))
     assert (places(known), known.names) == ([6, 7], ("X", "Y"))
+
+
+def test_a_vcf_without_its_own_values_of_some_names() -> None:
+    text = HEADER + record(5, "A=1;B=2") + record(6, "A") + record(7, "AB=1")
+    assert known_variants.without(text, {"A"}) == HEADER + record(5, "B=2") + record(6, ".") + record(7, "AB=1")
 
 
 def test_a_lua_op_may_make_nothing_of_a_value(tmp_path: Path) -> None:
@@ -142,7 +153,7 @@ def test_the_vcf_is_sorted_and_has_each_once() -> None:
 
 
 def test_values() -> None:
-    assert known_variants.info_values("A=1;B=.;C;D=;E=.,.;F=.,2;=3;.;") == {"A", "C", "F"}
+    assert known_variants.info_values("A=1;B=.;C;D=;E=.,.;F=.,2;=3;.;") == {"A": "1", "C": "", "F": ".,2"}
 
 
 @needs_vcfanno

@@ -94,14 +94,24 @@ def test_a_body_that_is_too_large_is_not_read(echo: Echo) -> None:
         Api(echo.url, WHAT).call("GET", "/answer", limit=1000)
 
 
-def test_an_answer_that_trickles_has_an_end() -> None:
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Long: ",
+    ],
+)
+def test_an_answer_that_trickles_has_an_end(monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+    monkeypatch.setattr(web, "_WAIT", 0.05)
+    told: list[None] = []
     ended = threading.Event()
 
     def trickle() -> None:
         peer, _ = server.accept()
         with peer:
             peer.recv(1000)
-            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            peer.sendall(begin)
             while not ended.wait(0.05):
                 try:
                     peer.sendall(b"x")
@@ -112,11 +122,13 @@ def test_an_answer_that_trickles_has_an_end() -> None:
         thread = threading.Thread(target=trickle)
         thread.start()
         try:
-            with pytest.raises(WebError, match="it has not ended after"):
-                Api(f"http://127.0.0.1:{server.getsockname()[1]}", WHAT, Limits(0.3)).call("GET", "/")
+            limits = Limits(0.3, waiting=lambda: told.append(None))
+            with pytest.raises(WebError, match="it has not ended after 0 s"):
+                Api(f"http://127.0.0.1:{server.getsockname()[1]}", WHAT, limits).call("GET", "/")
         finally:
             ended.set()
             thread.join()
+    assert len(told) > 1
 
 
 def test_a_server_that_says_nothing_is_given_up_and_meanwhile_told(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +189,8 @@ def test_no_tls_there(echo: Echo) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "p22-anno-01:6000", "ftp://h", "http://", "http://h:p", "http://h:0", "http://[::1"]
+    "url",
+    ["", "p22-anno-01:6000", "ftp://h", "http://", "http://h:p", "http://h:0", "http://[::1", "http://å", "http://h/ "],
 )
 def test_what_is_no_url(url: str) -> None:
     with pytest.raises(WebError, match="is not an HTTP URL"):
