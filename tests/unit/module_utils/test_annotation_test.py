@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ousamg.anno.plugins.module_utils import annotation_test, data_folder, known_variants, ledger
+from ansible_collections.ousamg.anno.plugins.module_utils.anno_api import AnnoApi
 from ansible_collections.ousamg.anno.plugins.module_utils.annotation_test import AnnotationTestError, Ella, Request
 from ansible_collections.ousamg.anno.plugins.module_utils.ella_api import EllaError, Login, Sample
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
@@ -232,6 +234,17 @@ def test_through_the_service(top: Path, anno: Anno) -> None:
     given = request(top, api=anno.url)
     assert run(given) == {"api": "1"}
     assert (top / "work/1/input.vcf").read_text() == annotation_test.plan(given).vcf
+
+
+def test_a_step_after_vcfanno_may_write_texts_anew(top: Path, anno: Anno, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's result is that of its last step; vcfanno's own output lies in the task's folder."""
+    really = AnnoApi.result
+
+    def anew(self: AnnoApi, task: str) -> bytes:
+        return re.sub(rb"\tCLINVARJSON=\w+", b"\tCLINVARJSON=anew", really(self, task))
+
+    monkeypatch.setattr(AnnoApi, "result", anew)
+    assert run(request(top, api=anno.url)) == {"api": "1"}
 
 
 def test_a_service_with_the_former_data(top: Path, anno: Anno) -> None:
