@@ -12,7 +12,6 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ousamg.anno.plugins.module_utils import annotation_file, data_validate, vcfanno_rules
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.problems import ERROR, ordered
 
@@ -33,6 +32,9 @@ def check(path: str, tables: Sequence[Mapping[str, Any]], folder: str | None = N
     """
     if not tables:
         return []
+    # Nothing but archives with tables needs them, and loading them takes a third of a run that has nothing to do.
+    from ansible_collections.ousamg.anno.plugins.module_utils import annotation_file, data_validate, vcfanno_rules
+
     names = sorted({posixpath.normpath(table["file"]) for table in tables}) if folder is not None else []
     files = {name: annotation_file.inspect(folder, name) for name in names} if folder is not None else {}
     config = {vcfanno_rules.ANNOTATION: [dict(table) for table in tables]}
