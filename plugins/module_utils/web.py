@@ -134,8 +134,7 @@ class Api:
             finally:
                 connection.close()
         if watch.cut or response is None:
-            what = "it has not ended" if response else "there is none"
-            raise self.unexpected(path, f"{what} after {self._limits.timeout:.0f} s")
+            raise self.unexpected(path, f"it is not there, or not whole, after {self._limits.timeout:.0f} s")
         if response.status not in (200, 201, 202):
             words = "" if secret else _words(answer)
             found = f"HTTP status {response.status} {response.reason}{f' ({words})' if words else ''}"

@@ -253,7 +253,7 @@ def _former_data(anno: Anno) -> None:
         (("process", "half"), "/process/2: the answer is not what was asked for: it ends after 27 of 127 bytes"),
         (("status", "closed"), "/status/2: the answer is not what was asked for: the connection was closed without"),
         (("annotate", "garbage"), "/annotate/: the answer is not what was asked for: it is no JSON"),
-        (("process", "silent"), "/process/2: the answer is not what was asked for: there is none after 5 s"),
+        (("process", "silent"), "/process/2: the answer is not what was asked for: it is not there, or not whole"),
         (_wrong_task, "its task_id is '../../etc', and that of a task has digits only"),
         (_former_data, "it was annotated from the data folder"),
     ],
