@@ -13,6 +13,7 @@ from ansible_collections.ousamg.anno.plugins.module_utils.data_archive import DA
 from ansible_collections.ousamg.anno.plugins.module_utils.errors import AnnoError
 from ansible_collections.ousamg.anno.plugins.module_utils.files import Ownership, is_folder, is_there
 from ansible_collections.ousamg.anno.plugins.module_utils.generation import Store
+from ansible_collections.ousamg.anno.plugins.module_utils.package_folder import inner_package
 from ansible_collections.ousamg.anno.plugins.module_utils.progress import size
 
 _FS_BLOCK = 4096
@@ -41,11 +42,10 @@ def check_place(store: Store, package: ArchivePackage, archive: str) -> None:
             raise PlaceError(path, found, "packages beside each other", "Correct the destination of one of them.")
     if mounts := generation.mounts_below(path):
         raise _mounted(mounts[0], package, archive)
-    for folder, _folders, files in os.walk(path):
-        if folder != path and DATA_READY in files:
-            found = f"another package's folder, {os.path.relpath(folder, path)}, lies inside of it"
-            todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."
-            raise PlaceError(path, found, "packages beside each other", todo)
+    if inner := inner_package(path):
+        found = f"another package's folder, {os.path.relpath(inner, path)}, lies inside of it"
+        todo = f"Correct the destination of one of them: replacing {package.label} would remove the other."
+        raise PlaceError(path, found, "packages beside each other", todo)
 
 
 def _mounted(path: str, package: ArchivePackage, archive: str) -> PlaceError:

@@ -30,7 +30,6 @@ from support_unpack import apply, make, make_archive, request
 STRATEGIES = (unpack_plan.AUTO, PACKAGES)
 
 
-
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     with memory_folder() as folder:
